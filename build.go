@@ -1,0 +1,59 @@
+package brigade
+
+import "time"
+
+// State is where a build or a job is in its life.
+type State string
+
+// The states. Pulling belongs to jobs only.
+const (
+	StatePending   State = "pending"
+	StatePulling   State = "pulling"
+	StateRunning   State = "running"
+	StateSucceeded State = "succeeded"
+	StateFailed    State = "failed"
+	StateCanceled  State = "canceled"
+)
+
+// Ended reports whether s is final.
+func (s State) Ended() bool {
+	return s == StateSucceeded || s == StateFailed || s == StateCanceled
+}
+
+// Build is one run of a project's script because of one event.
+type Build struct {
+	ID        string    `json:"id"` // lower-case ULID
+	ProjectID string    `json:"projectID"`
+	Project   string    `json:"project"` // the project's name, for people
+	Event     Event     `json:"event"`
+	State     State     `json:"state"`
+	Failure   *Error    `json:"failure,omitempty"` // why it failed or was canceled
+	ExitCode  int       `json:"exitCode"`          // of the worker; meaningful once ended
+	Created   time.Time `json:"created"`
+	Started   time.Time `json:"started,omitzero"`
+	Ended     time.Time `json:"ended,omitzero"`
+	Attempt   int       `json:"attempt"` // how often its script was started
+	RerunOf   string    `json:"rerunOf,omitempty"`
+	Runner    string    `json:"runner,omitempty"` // which runner ran its jobs
+	Script    string    `json:"script,omitempty"` // the script as it ran
+	Lease     Lease     `json:"lease,omitzero"`
+}
+
+// Lease says who runs a build and until when nobody else may.
+type Lease struct {
+	Owner   string    `json:"owner,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// WorkerID is the name of the worker of this build, as v1 names it.
+func (b *Build) WorkerID() string { return "brigade-worker-" + b.ID }
+
+// Lifecycle is an event fired inside the script: the build's own, after,
+// error, or one the script emits itself.
+type Lifecycle struct {
+	Name    string    `json:"name"`              // exec, push, after, error …
+	Trigger string    `json:"trigger,omitempty"` // success, failure, unhandledRejection …
+	Reason  string    `json:"reason,omitempty"`
+	Handled bool      `json:"handled"` // whether the script had a handler for it
+	Time    time.Time `json:"time"`
+}

@@ -1,0 +1,17 @@
+// Package brigade holds the nouns and the contracts of Brigade, event-driven
+// scripting for containers. It imports the standard library only; every stage
+// below imports this package and none imports the next one.
+//
+//	request → gateway → Event → store → dispatch → script → Job → runner → feed → api → tui · web · cli
+//
+//	gateway/   what comes from outside becomes an Event
+//	store/     projects, builds, jobs and logs, kept: sqlite, memory, and the suite every store passes
+//	source/    where a build's files come from: a directory or a git repository
+//	dispatch/  a queued build is claimed, its script started, its jobs handed to a runner
+//	script/    runs brigade.js in the embedded JavaScript engine, in a child process of its own
+//	runner/    a Job becomes something that runs: process, docker, dummy
+//	feed/      state changes and log lines: saved, and fanned out to whoever watches
+//	tui/       what a person sees in a terminal
+//	app/       Options → New → Start → Stop: the only place that knows everybody
+//	cmd/brig/  the program
+package brigade

@@ -1,0 +1,88 @@
+package brigade
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps everything. What it has answered nil to survives a crash of the
+// process (store/memory excepted). All methods may be called concurrently;
+// what they return belongs to the caller. Every store passes store/storetest.
+type Store interface {
+	Projects
+	Builds
+	Jobs
+	Logs
+	Queue
+	Close() error
+}
+
+// Projects keeps projects. Missing ones are CodeNotFound.
+type Projects interface {
+	// Project finds one by ID or by name.
+	Project(ctx context.Context, idOrName string) (*Project, error)
+	// ListProjects returns all of them, by name.
+	ListProjects(ctx context.Context) ([]*Project, error)
+	// PutProject creates it or replaces the one with its ID.
+	PutProject(ctx context.Context, p *Project) error
+	// DeleteProject forgets it; its builds stay.
+	DeleteProject(ctx context.Context, id string) error
+}
+
+// Builds keeps builds.
+type Builds interface {
+	// CreateBuild stores b. When a build of the same project with the same
+	// non-empty Event.Key exists, it stores nothing and returns that one;
+	// else it returns b. A second build with b's ID is CodeConflict.
+	CreateBuild(ctx context.Context, b *Build) (*Build, error)
+	// Build finds one by its ID, or by a prefix of it that only one build has.
+	Build(ctx context.Context, id string) (*Build, error)
+	// ListBuilds returns a page, newest first.
+	ListBuilds(ctx context.Context, f BuildFilter) ([]*Build, error)
+	// UpdateBuild reads the build, applies change and writes it back as one
+	// step. An error of change is returned as it is and nothing is written.
+	UpdateBuild(ctx context.Context, id string, change func(*Build) error) (*Build, error)
+	// DeleteBuild removes it with its jobs and logs.
+	DeleteBuild(ctx context.Context, id string) error
+}
+
+// BuildFilter selects builds; empty fields select all.
+type BuildFilter struct {
+	ProjectID string
+	States    []State
+	Type      string // of the event
+	Text      string // in ID, project, event type, provider, titles, ref or commit, ignoring case
+	Since     time.Time
+	Before    string // only builds with a lower ID: the last one of the page before
+	Limit     int    // default 50, at most 1000
+}
+
+// Jobs keeps the jobs of builds.
+type Jobs interface {
+	// PutJob creates or replaces the job with j's ID.
+	PutJob(ctx context.Context, j *Job) error
+	// Job finds one by ID.
+	Job(ctx context.Context, id string) (*Job, error)
+	// ListJobs returns a build's jobs by creation.
+	ListJobs(ctx context.Context, buildID string) ([]*Job, error)
+}
+
+// Logs keeps log lines.
+type Logs interface {
+	// AppendLog adds lines of one log (the same BuildID and JobID), whose Seq
+	// go on from those before. Lines whose Seq is there already are ignored.
+	AppendLog(ctx context.Context, lines []LogLine) error
+	// ReadLog returns lines in order. An unknown log is empty, not an error.
+	ReadLog(ctx context.Context, q LogQuery) ([]LogLine, error)
+}
+
+// Queue hands builds to whoever runs them, one owner at a time.
+type Queue interface {
+	// Claim takes a build that is pending, or whose owner's lease is over, for
+	// owner until now+lease, adds one to Attempt and returns it. With an id it
+	// takes only that one, without it the oldest. Nothing to take: nil, nil.
+	Claim(ctx context.Context, id, owner string, lease time.Duration) (*Build, error)
+	// Renew extends the lease of owner's build; CodeConflict when it is not
+	// owner's any more.
+	Renew(ctx context.Context, id, owner string, lease time.Duration) error
+}
