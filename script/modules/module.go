@@ -29,6 +29,10 @@ type Module struct {
 	// syscall and path when the error is a *SysError. A function that returns
 	// Async returns a promise in JavaScript.
 	Native func(env *Env) map[string]any
+	// Globals names the global variables this module provides: variable →
+	// name of the export it is, "" for module.exports itself. The module is
+	// loaded when the script first reads one of them.
+	Globals map[string]string
 }
 
 // Async is work that is done outside the loop. It runs in a goroutine of its
