@@ -16,8 +16,27 @@ type Module struct {
 	// ("fs"); "node:fs" is understood without being listed when Node is set.
 	Names []string
 	Node  bool
-	// Source is its CommonJS text: a function body that sees exports, require,
-	// module, and native, what Native returned.
+	// Internal modules are parts of other modules: only the modules of this
+	// package may import them.
+	Internal bool
+	// Source is its CommonJS text: a function body that sees exports, require
+	// (of the modules of this package only), module, native, what Native
+	// returned, and engine, the four functions that only the engine can give:
+	//
+	//	proxy(value)      undefined, or [target, handler] of a Proxy ([null, null] once revoked)
+	//	promise(value)    undefined, or [state, result] of a Promise; the state is
+	//	                  "pending", "fulfilled" or "rejected"
+	//	context()         the value that setContext was last given in this chain of
+	//	                  asynchronous calls; promise reactions and awaits carry it
+	//	setContext(value) sets it
+	//
+	// It is sloppy-mode text that says "use strict" itself where it wants that,
+	// and uses no async generator and no for-await.
+	//
+	// The exports of "process", once loaded, are the EventEmitter on which the
+	// engine emits "beforeExit" and "exit" (code), "uncaughtException" (error,
+	// origin) and "unhandledRejection" (reason, promise); emit returns whether
+	// somebody listens. Its exitCode is the script's, undefined when not set.
 	Source string
 	// Native returns the Go side: functions and plain values. It is called
 	// once per script that imports the module; nil when there is none.
@@ -62,8 +81,27 @@ type Env struct {
 	Now    func() time.Time
 	Stdout func(text string) // a complete console line, without line end
 	Stderr func(text string)
+	// Console takes what console prints, one call per call, maybe of many lines,
+	// without the last line end. The levels are log, info, debug, warn, error
+	// and trace. Nil: Stdout for the first three, Stderr for the others.
+	Console func(level, text string)
+	// Tick runs f on the loop once the callback that runs now has returned, and
+	// before promise reactions: process.nextTick. Only for the loop's goroutine.
+	Tick func(f func())
 	// Exit ends the script with that code at once: no catch or finally runs.
 	Exit func(code int)
+}
+
+// Global is a name that scripts find without importing anything. The engine
+// defines it as a getter that imports the module on first use and then becomes
+// a plain, writable, configurable and not enumerable value.
+type Global struct {
+	// Name may be a path to a property of a built-in object:
+	// "Date.prototype.toLocaleString".
+	Name   string
+	Module string
+	// Export is the export that is the value, "" for the exports themselves.
+	Export string
 }
 
 // Loop is what modules may ask of the event loop. Only Post may be called
