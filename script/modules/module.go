@@ -50,7 +50,10 @@ type Module struct {
 	Native func(env *Env) map[string]any
 	// Globals names the global variables this module provides: variable →
 	// name of the export it is, "" for module.exports itself. The module is
-	// loaded when the script first reads one of them.
+	// loaded when the script first reads one of them; until then it is a getter,
+	// afterwards a plain, writable, configurable and not enumerable value. The
+	// variable may be a path to a property of a built-in object:
+	// "Date.prototype.toLocaleString".
 	Globals map[string]string
 }
 
@@ -90,18 +93,6 @@ type Env struct {
 	Tick func(f func())
 	// Exit ends the script with that code at once: no catch or finally runs.
 	Exit func(code int)
-}
-
-// Global is a name that scripts find without importing anything. The engine
-// defines it as a getter that imports the module on first use and then becomes
-// a plain, writable, configurable and not enumerable value.
-type Global struct {
-	// Name may be a path to a property of a built-in object:
-	// "Date.prototype.toLocaleString".
-	Name   string
-	Module string
-	// Export is the export that is the value, "" for the exports themselves.
-	Export string
 }
 
 // Loop is what modules may ask of the event loop. Only Post may be called
