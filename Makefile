@@ -1,0 +1,46 @@
+# make prints what there is; every target is a line of shell that works without make.
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo check test lint format vet cross examples bench docs engine clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+build: ## the program, to bin/brig
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/brig ./cmd/brig
+
+demo: ## run a pipeline with parallel jobs, as the README does
+	go run ./cmd/brig run -f examples/parallel/brigade.js
+
+check: ## everything a change has to pass, the same as CI
+	sh scripts/check.sh
+
+test: ## the tests, with the race detector
+	CHECK_ONLY=test sh scripts/check.sh
+
+lint: ## the linter, pinned in tools/go.mod
+	CHECK_ONLY=lint sh scripts/check.sh
+
+format: ## gofmt every file
+	gofmt -w .
+
+vet: ## go vet for linux, macOS and Windows
+	CHECK_ONLY=vet sh scripts/check.sh
+
+cross: ## the program for every platform, to dist/, with sizes
+	sh scripts/cross.sh
+
+examples: ## only the examples, on every runner that is here
+	go test -count=1 -run TestExamples -v ./e2e
+
+bench: ## speed and memory, as ratios to a reference measured in the same run
+	go test -run '^$$' -bench . -benchtime 1x -count 1 ./bench
+
+docs: ## write again what is generated in docs/reference
+	go generate ./docs/...
+
+engine: ## start a container engine for tests in /tmp/brig-engine (stop: scripts/engine.sh stop DIR)
+	sh scripts/engine.sh start /tmp/brig-engine
+
+clean: ## remove what was built
+	rm -rf bin dist

@@ -1,0 +1,113 @@
+#!/bin/sh
+# Everything a change has to pass, and what CI runs: sh scripts/check.sh
+#
+# On a machine with only Go and git it checks what can be checked there and says
+# what it skipped. With CI=true nothing is skipped: what is missing is installed
+# (Debian, as root), and what cannot be had fails.
+#
+#   CI=true           skip nothing
+#   CHECK_ONLY="a b"  only these steps: format vet lint test cross
+set -eu
+cd "$(dirname "$0")/.."
+
+export GOTOOLCHAIN=local GOFLAGS=-buildvcs=false
+ci=${CI:-false}
+skipped=""
+engine_dir=""
+# Nothing on this machine but what is named here may decide a test.
+unset BRIGADE_NAMESPACE NO_COLOR 2>/dev/null || true
+
+say() { printf '\n== %s\n' "$*"; }
+fail() { printf 'check: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+skip() {
+	[ "$ci" != true ] || fail "$1"
+	echo "SKIPPED: $1"
+	skipped="$skipped
+  $1"
+}
+done_with() { # the engine must not outlive the check, however it ends
+	[ -z "$engine_dir" ] || sh scripts/engine.sh stop "$engine_dir" || true
+}
+trap done_with EXIT
+trap 'exit 130' INT TERM
+
+# need TOOL PACKAGE: is TOOL here, or can it be installed?
+need() {
+	have "$1" && return 0
+	[ "$ci" = true ] || [ "${CHECK_INSTALL:-}" = true ] || return 1
+	have apt-get && [ "$(id -u)" = 0 ] || return 1
+	if [ -z "${apt_updated-}" ]; then
+		apt-get -qq update >/dev/null 2>&1 || true
+		apt_updated=true
+	fi
+	echo "installing $2"
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $2 >/dev/null 2>&1 && have "$1"
+}
+
+start_engine() {
+	[ -z "${DOCKER_HOST-}" ] || { echo "engine: $DOCKER_HOST"; return 0; }
+	[ "$(uname -s)" = Linux ] || { skip "tests with a container engine: set DOCKER_HOST"; return 0; }
+	[ "$(id -u)" = 0 ] || { skip "tests with a container engine: run as root, or set DOCKER_HOST"; return 0; }
+	for pair in podman:podman runc:runc busybox:busybox-static newuidmap:uidmap; do
+		need "${pair%%:*}" "${pair##*:}" || { skip "tests with a container engine: ${pair##*:} is not installed"; return 0; }
+	done
+	engine_dir=$(mktemp -d /tmp/brige.XXXXXX)
+	rmdir "$engine_dir"
+	if DOCKER_HOST=$(sh scripts/engine.sh start "$engine_dir"); then
+		export DOCKER_HOST
+		echo "engine: $DOCKER_HOST (podman, its images made on the spot)"
+	else
+		unset DOCKER_HOST
+		skip "tests with a container engine: it does not start"
+	fi
+}
+
+step_format() {
+	say "format: gofmt"
+	bad=$(gofmt -l $(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))
+	[ -z "$bad" ] || fail "gofmt these files: $bad"
+}
+
+step_vet() {
+	say "vet: go vet, on every platform we build for"
+	go vet ./...
+	for os in darwin windows; do
+		GOOS=$os CGO_ENABLED=0 go vet -trimpath ./... # -trimpath: what it compiles serves cross, too
+	done
+}
+
+step_lint() {
+	say "lint: golangci-lint as pinned in tools/go.mod"
+	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	bin/golangci-lint run ./...
+}
+
+step_test() {
+	say "test: go test, every example on every runner that is here"
+	start_engine
+	race=-race
+	if ! need gcc "gcc libc6-dev"; then
+		skip "the race detector: there is no C compiler (gcc)"
+		race=""
+	fi
+	[ -z "$race" ] || export CGO_ENABLED=1
+	go test $race -timeout 12m ./...
+	unset CGO_ENABLED
+}
+
+step_cross() {
+	say "cross: the program on every platform, and its size"
+	sh scripts/cross.sh
+}
+
+for step in ${CHECK_ONLY:-format vet lint test cross}; do
+	started=$(date +%s)
+	"step_$step"
+	echo "-- $step: $(($(date +%s) - started)) s"
+done
+if [ -n "$skipped" ]; then
+	printf '\nAll that ran passed. Skipped (CI=true skips nothing):%s\n' "$skipped"
+else
+	printf '\nAll passed.\n'
+fi
