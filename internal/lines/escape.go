@@ -92,8 +92,8 @@ func (w *Writer) character(p []byte, at int64) int {
 	if r == utf8.RuneError && size <= 1 {
 		// Bytes of before were the start of a character that does not go on:
 		// none of them is one. What is new is read again, on its own.
-		for range max(had, 1) {
-			if w.add(replacement, at-int64(had)); w.full {
+		for k := range max(had, 1) {
+			if w.add(replacement, at-int64(had-k)); w.full {
 				return len(p)
 			}
 		}
@@ -189,8 +189,8 @@ func (w *Writer) control(c byte, at int64) {
 func (w *Writer) endSequence() {
 	if w.state == text && len(w.seq) > 0 {
 		w.restart()
-		for range w.seq {
-			if w.add(replacement, w.total); w.full {
+		for k := range w.seq {
+			if w.add(replacement, w.total-int64(len(w.seq)-k)); w.full {
 				return
 			}
 		}
