@@ -1,0 +1,1 @@
+export const join = (words) => `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;

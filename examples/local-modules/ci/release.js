@@ -1,0 +1,3 @@
+const { Job } = require("brigadier");
+
+module.exports = (image, version) => new Job("release", image, [`echo released ${version}`]);
