@@ -10,8 +10,9 @@ type Event struct {
 	ShortTitle string   `json:"shortTitle,omitempty"`
 	LongTitle  string   `json:"longTitle,omitempty"`
 	LogLevel   LogLevel `json:"logLevel,omitempty"`
-	Script     string   `json:"script,omitempty"` // brigade.js sent with the event
-	Config     string   `json:"config,omitempty"` // brigade.json sent with the event
+	Script     string   `json:"script,omitempty"`     // brigade.js sent with the event
+	ScriptFile string   `json:"scriptFile,omitempty"` // the name Script is known by, such as "ci/brigade.ts"; default brigade.js
+	Config     string   `json:"config,omitempty"`     // brigade.json sent with the event
 
 	Key         string `json:"key,omitempty"`         // identity by which a repeat is recognised, unique per project; empty: never a repeat
 	Actor       string `json:"actor,omitempty"`       // who caused it, for people

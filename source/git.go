@@ -1,0 +1,316 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/config"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/plumbing/transport/http"
+	"github.com/go-git/go-git/v5/plumbing/transport/ssh"
+	gossh "golang.org/x/crypto/ssh"
+
+	brigade "github.com/brigadecore/brigade/v3"
+)
+
+// clone brings the build's revision of its repository into dir, without
+// history where the server allows it.
+func clone(ctx context.Context, p *brigade.Project, b *brigade.Build, dir string, notice func(string)) error {
+	address := b.Event.CloneURL
+	if address == "" {
+		address = p.Repo.CloneURL
+	}
+	if address == "" {
+		return brigade.Errorf(brigade.CodeSource, "the project names no repository to clone").
+			WithHint("set its clone URL, or run with --repo URL")
+	}
+	auth, err := authFor(address, p.Repo)
+	if err != nil {
+		return err
+	}
+	notice("cloning " + redacted(address))
+	c := cloner{address: address, auth: auth, dir: dir, submodules: p.Repo.InitSubmodules}
+	if err := c.checkout(ctx, b.Event.Revision); err != nil {
+		return c.explain(err, b.Event.Revision)
+	}
+	return nil
+}
+
+type cloner struct {
+	address    string
+	auth       transport.AuthMethod
+	dir        string
+	submodules bool
+	repo       *git.Repository
+}
+
+// checkout tries the cheap way first, and the whole repository when the server
+// does not give out a single commit.
+func (c *cloner) checkout(ctx context.Context, rev brigade.Revision) error {
+	var err error
+	if c.repo, err = git.PlainInit(c.dir, false); err != nil {
+		return fmt.Errorf("make an empty repository: %w", err)
+	}
+	if _, err = c.repo.CreateRemote(&config.RemoteConfig{Name: "origin", URLs: []string{c.address}}); err != nil {
+		return fmt.Errorf("name the remote: %w", err)
+	}
+	hash, err := c.fetch(ctx, rev)
+	if err != nil {
+		return err
+	}
+	tree, err := c.repo.Worktree()
+	if err != nil {
+		return fmt.Errorf("open the work tree: %w", err)
+	}
+	if err := tree.Checkout(&git.CheckoutOptions{Hash: hash, Force: true}); err != nil {
+		return fmt.Errorf("check out %s: %w", hash, err)
+	}
+	if !c.submodules {
+		return nil
+	}
+	subs, err := tree.Submodules()
+	if err != nil {
+		return fmt.Errorf("read the submodules: %w", err)
+	}
+	return subs.UpdateContext(ctx, &git.SubmoduleUpdateOptions{Init: true, RecurseSubmodules: git.DefaultSubmoduleRecursionDepth, Auth: c.auth})
+}
+
+// fetch brings in the revision and returns its commit. A commit wins over a
+// ref; neither means the head of the default branch.
+func (c *cloner) fetch(ctx context.Context, rev brigade.Revision) (plumbing.Hash, error) {
+	const local = "refs/brigade/build"
+	if rev.Commit != "" && plumbing.IsHash(rev.Commit) {
+		hash := plumbing.NewHash(rev.Commit)
+		if err := c.get(ctx, rev.Commit+":"+local, 1); err == nil {
+			return hash, nil
+		}
+		if err := c.get(ctx, "+refs/*:refs/remotes/origin/*", 0); err != nil {
+			return plumbing.ZeroHash, err
+		}
+		if _, err := c.repo.CommitObject(hash); err != nil {
+			return plumbing.ZeroHash, fmt.Errorf("commit %s is not in the repository: %w", rev.Commit, err)
+		}
+		return hash, nil
+	}
+	name := rev.Commit
+	if name == "" {
+		name = rev.Ref
+	}
+	var last error
+	for _, ref := range refNames(name) {
+		err := c.get(ctx, "+"+ref+":"+local, 1)
+		if err == nil {
+			return c.resolve(local)
+		}
+		last = err
+		if !errors.Is(err, git.NoMatchingRefSpecError{}) {
+			return plumbing.ZeroHash, err
+		}
+	}
+	return plumbing.ZeroHash, last
+}
+
+func (c *cloner) resolve(ref string) (plumbing.Hash, error) {
+	hash, err := c.repo.ResolveRevision(plumbing.Revision(ref + "^{commit}"))
+	if err != nil {
+		return plumbing.ZeroHash, fmt.Errorf("read %s: %w", ref, err)
+	}
+	return *hash, nil
+}
+
+func (c *cloner) get(ctx context.Context, spec string, depth int) error {
+	err := c.repo.FetchContext(ctx, &git.FetchOptions{
+		RemoteName: "origin", RefSpecs: []config.RefSpec{config.RefSpec(spec)},
+		Depth: depth, Auth: c.auth, Tags: git.NoTags,
+	})
+	if errors.Is(err, git.NoErrAlreadyUpToDate) {
+		return nil
+	}
+	return err
+}
+
+// refNames lists what a ref as people and gateways write it may mean.
+func refNames(name string) []string {
+	switch {
+	case name == "":
+		return []string{"HEAD"}
+	case name == "HEAD", strings.HasPrefix(name, "refs/"):
+		return []string{name}
+	case name == "master": // v1's default for events that name no revision
+		return []string{"refs/heads/master", "HEAD"}
+	}
+	return []string{"refs/heads/" + name, "refs/tags/" + name, "refs/" + name}
+}
+
+// explain turns what git says into a sentence and a hint. The address is shown
+// without credentials.
+func (c *cloner) explain(err error, rev brigade.Revision) error {
+	e := &brigade.Error{Code: brigade.CodeSource, Err: err}
+	address := redacted(c.address)
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
+		e.Message = fmt.Sprintf("the server of %s does not let us in", address)
+		e.Hint = "give the project a token (github.token) or an SSH key; a private repository often answers as if it were not there"
+	case errors.Is(err, transport.ErrRepositoryNotFound):
+		e.Message = fmt.Sprintf("there is no repository %s, or it is private", address)
+		e.Hint = "check the address; for a private one give the project a token or an SSH key"
+	case errors.Is(err, git.NoMatchingRefSpecError{}), errors.Is(err, plumbing.ErrObjectNotFound):
+		e.Message = fmt.Sprintf("%s has no revision %q", address, firstOf(rev.Commit, rev.Ref, "HEAD"))
+		e.Hint = "name a branch, tag or full commit with --ref or --commit"
+	default:
+		e.Message = fmt.Sprintf("%s cannot be cloned: %s", address, strings.ReplaceAll(err.Error(), c.address, address))
+		e.Hint = "check the address and the network"
+	}
+	return e
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// authFor chooses what opens the address: the SSH key for SSH addresses, the
+// token for HTTPS ones. A token is never sent over plain HTTP, except to this
+// machine.
+func authFor(address string, repo brigade.Repo) (transport.AuthMethod, error) {
+	end, err := transport.NewEndpoint(address)
+	if err != nil {
+		return nil, brigade.Errorf(brigade.CodeSource, "%q is no address of a git repository", redacted(address))
+	}
+	switch end.Protocol {
+	case "ssh":
+		if repo.SSHKey == "" {
+			return nil, nil
+		}
+		return sshAuth(end.User, repo)
+	case "http", "https":
+		if repo.Token == "" {
+			return nil, nil
+		}
+		if end.Protocol == "http" && !isLoopback(end.Host) {
+			return nil, brigade.Errorf(brigade.CodeSource, "the token is not sent to %s over plain http", end.Host).
+				WithHint("use an https address")
+		}
+		return &http.BasicAuth{Username: "x-access-token", Password: repo.Token}, nil
+	}
+	return nil, nil
+}
+
+func isLoopback(host string) bool {
+	return host == "localhost" || host == "::1" || host == "[::1]" || strings.HasPrefix(host, "127.")
+}
+
+// sshAuth makes the key method. v1 keeps keys with "$" for line ends. Hosts
+// are checked against the user's known_hosts.
+func sshAuth(user string, repo brigade.Repo) (transport.AuthMethod, error) {
+	if user == "" {
+		user = "git"
+	}
+	key := strings.ReplaceAll(repo.SSHKey, "$", "\n")
+	keys, err := ssh.NewPublicKeys(user, []byte(key), "")
+	if err != nil {
+		return nil, brigade.Errorf(brigade.CodeSource, "the project's SSH key cannot be read").
+			WithHint("it must be an unencrypted private key in PEM or OpenSSH form")
+	}
+	if repo.SSHCert == "" {
+		return keys, nil
+	}
+	public, _, _, _, err := gossh.ParseAuthorizedKey([]byte(strings.ReplaceAll(repo.SSHCert, "$", "\n")))
+	cert, ok := public.(*gossh.Certificate)
+	if err != nil || !ok {
+		return nil, brigade.Errorf(brigade.CodeSource, "the project's SSH certificate cannot be read").
+			WithHint("it must be the content of a -cert.pub file")
+	}
+	if keys.Signer, err = gossh.NewCertSigner(cert, keys.Signer); err != nil {
+		return nil, brigade.Errorf(brigade.CodeSource, "the project's SSH certificate does not belong to its key")
+	}
+	return keys, nil
+}
+
+// redacted is the address without user and password.
+func redacted(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil {
+		return address
+	}
+	u.User = nil
+	return u.String()
+}
+
+// copyTracked copies the files that git tracks, with their present content.
+func copyTracked(ctx context.Context, from, to string) error {
+	repo, err := git.PlainOpenWithOptions(from, &git.PlainOpenOptions{DetectDotGit: true})
+	if err != nil {
+		return brigade.Errorf(brigade.CodeSource, "%s is not in a git repository", from).
+			WithHint("leave out --tracked-only, or make it one with git init")
+	}
+	tree, err := repo.Worktree()
+	if err != nil {
+		return failed(err, "the git work tree cannot be read")
+	}
+	index, err := repo.Storer.Index()
+	if err != nil {
+		return failed(err, "the git index cannot be read")
+	}
+	prefix, err := prefixIn(tree.Filesystem.Root(), from)
+	if err != nil {
+		return failed(err, "the git work tree cannot be read")
+	}
+	for _, entry := range index.Entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		name, below := strings.CutPrefix(entry.Name, prefix)
+		if !below {
+			continue
+		}
+		if err := copyFile(from, to, name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return failed(err, "the tracked files cannot be copied")
+		}
+	}
+	return nil
+}
+
+// Head is what is checked out in the work tree that dir belongs to; zero when
+// it is in none, or nothing was committed yet.
+func Head(dir string) brigade.Revision {
+	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true})
+	if err != nil {
+		return brigade.Revision{}
+	}
+	head, err := repo.Head()
+	if err != nil {
+		return brigade.Revision{}
+	}
+	rev := brigade.Revision{Commit: head.Hash().String()}
+	if head.Name().IsBranch() {
+		rev.Ref = head.Name().String()
+	}
+	return rev
+}
+
+// Remote is the address of the remote "origin" of the work tree that dir
+// belongs to, without credentials, or "".
+func Remote(dir string) string {
+	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true})
+	if err != nil {
+		return ""
+	}
+	remote, err := repo.Remote("origin")
+	if err != nil || len(remote.Config().URLs) == 0 {
+		return ""
+	}
+	return redacted(remote.Config().URLs[0])
+}
