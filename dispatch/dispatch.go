@@ -1,0 +1,154 @@
+// Package dispatch takes a queued build to its end: claims it under a lease,
+// gets its files, starts its script, hands its jobs to a runner, writes down
+// every change and passes it on. It is the same for one machine and for a
+// cluster; what differs comes in through Options.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	brigade "github.com/brigadecore/brigade/v3"
+)
+
+// Options are the parts a Dispatcher works with. Store, Feed, Worker, Runner
+// and Source are required.
+type Options struct {
+	Store  brigade.Store
+	Feed   brigade.Feed
+	Worker brigade.Worker
+	Runner brigade.Runner
+	Source Source
+	Deps   Dependencies // nil: scripts have no npm dependencies
+
+	Owner   string        // who holds the leases; must be unique among processes
+	Lease   time.Duration // default 30 s; renewed at a third of it
+	Grace   time.Duration // between TERM and KILL for a job; default 10 s
+	LogCap  int64         // bytes of a job's log and result that are kept; default brigade.DefaultLogCap
+	MaxJobs int           // jobs running at once; default no limit
+	Limits  brigade.ScriptLimits
+	// Env is what a script finds in process.env besides the build's own
+	// BRIGADE_ variables.
+	Env map[string]string
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Source gets the files of a build.
+type Source interface {
+	// Fetch returns the directory with the files. notice is told of progress,
+	// in words for people.
+	Fetch(ctx context.Context, project *brigade.Project, build *brigade.Build, notice func(string)) (Tree, error)
+}
+
+// Tree is a build's files. Nobody writes to Dir; "" means that there are none.
+type Tree struct {
+	Dir     string
+	Release func() error // removes what Fetch made; may be nil
+}
+
+// Dependencies installs what a script's brigade.json or package.json names.
+type Dependencies interface {
+	// Install returns the node_modules directory for the script's config
+	// (the text of brigade.json, may be empty) and the files in dir, or ""
+	// when nothing is needed.
+	Install(ctx context.Context, config, dir string, notice func(string)) (string, error)
+}
+
+// Dispatcher runs builds.
+type Dispatcher struct {
+	opt   Options
+	slots chan struct{} // nil: no limit
+
+	mu   sync.Mutex
+	runs map[string]*run
+	kill bool
+}
+
+// New returns a Dispatcher, or an error that names the missing part.
+func New(opt Options) (*Dispatcher, error) {
+	switch {
+	case opt.Store == nil, opt.Feed == nil, opt.Worker == nil, opt.Runner == nil, opt.Source == nil:
+		return nil, errors.New("dispatch: Store, Feed, Worker, Runner and Source are required")
+	case opt.Owner == "":
+		return nil, errors.New("dispatch: Owner is required")
+	}
+	if opt.Lease <= 0 {
+		opt.Lease = 30 * time.Second
+	}
+	if opt.Grace <= 0 {
+		opt.Grace = 10 * time.Second
+	}
+	if opt.LogCap <= 0 {
+		opt.LogCap = brigade.DefaultLogCap
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	d := &Dispatcher{opt: opt, runs: map[string]*run{}}
+	if opt.MaxJobs > 0 {
+		d.slots = make(chan struct{}, opt.MaxJobs)
+	}
+	return d, nil
+}
+
+// RunBuild claims the pending build and takes it to its end with that project,
+// whose secrets are what the script sees. It returns the build as it ended;
+// the error is about running it (it could not be claimed, the store failed),
+// not about its result. When ctx ends, the build is canceled: its jobs get
+// the grace time, and its failure says what context.Cause says.
+func (d *Dispatcher) RunBuild(ctx context.Context, id string, project *brigade.Project) (*brigade.Build, error) {
+	build, err := d.opt.Store.Claim(ctx, id, d.opt.Owner, d.opt.Lease)
+	if err != nil {
+		return nil, fmt.Errorf("claim build %s: %w", id, err)
+	}
+	if build == nil {
+		return nil, brigade.Errorf(brigade.CodeConflict, "build %s is not waiting to be run", id).
+			WithHint("somebody else runs it, or it has ended: see brig build get %s", id)
+	}
+	r := newRun(d, build, project)
+	d.mu.Lock()
+	d.runs[build.ID] = r
+	killed := d.kill
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		delete(d.runs, build.ID)
+		d.mu.Unlock()
+	}()
+	if killed {
+		r.killJobs()
+	}
+	return r.do(ctx)
+}
+
+// Kill ends every running job at once, without grace. Builds that were
+// canceled before end soon after.
+func (d *Dispatcher) Kill() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.kill = true
+	for _, r := range d.runs {
+		r.killJobs()
+	}
+}
+
+// acquire waits for a free slot for a job.
+func (d *Dispatcher) acquire(ctx context.Context) (release func(), err error) {
+	if d.slots == nil {
+		return func() {}, nil
+	}
+	select {
+	case d.slots <- struct{}{}:
+		return func() { <-d.slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
