@@ -39,7 +39,8 @@ type Options struct {
 	// editor knows nothing about brigadier.
 	Types string
 	// TypesOnly writes what an editor needs and nothing else: for a project
-	// that has its script.
+	// that has its script, and to bring its types up to date. A tsconfig.json
+	// that is there stays as it is.
 	TypesOnly bool
 	// Force replaces files that exist.
 	Force bool
@@ -47,9 +48,9 @@ type Options struct {
 
 // File is one file that Write wrote or left as it was.
 type File struct {
-	Path    string // slash-separated, relative to the project
-	Purpose string // a few words for people
-	Action  Action
+	Path    string `json:"path"`    // slash-separated, relative to the project
+	Purpose string `json:"purpose"` // a few words for people
+	Action  Action `json:"action"`
 }
 
 // Action is what happened to a file.
@@ -71,6 +72,8 @@ type plan struct {
 	path, purpose string
 	text          []byte
 	lines         bool // a list of lines: what is missing is added
+	ours          bool // generated: a newer text replaces it
+	optional      bool // whatever is there is as good
 }
 
 // Write writes the files of a new project into dir, which is created when it
@@ -92,7 +95,7 @@ func Write(dir string, o Options) ([]File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if file.Action == Replaced && !o.Force {
+		if file.Action == Replaced && !o.Force && !plans[i].ours {
 			conflicts = append(conflicts, file.Path)
 		}
 		files = append(files, file)
@@ -117,7 +120,7 @@ func conflict(dir string, paths []string) error {
 		noun = "this file exists"
 	}
 	return brigade.Errorf(brigade.CodeConflict, "%s in %s already: %s", noun, dir, strings.Join(paths, ", ")).
-		WithHint("nothing was written; --types-only leaves the script as it is, --force replaces what is there")
+		WithHint("nothing was written; --types leaves the script as it is, --force replaces what is there")
 }
 
 // plans returns the files for o, with their texts.
@@ -137,11 +140,14 @@ func (o Options) plans(dir string) ([]plan, error) {
 		o.Name = filepath.Base(abs)
 	}
 	script := "brigade." + string(o.Language)
+	if o.TypesOnly {
+		script = existingScript(dir, script)
+	}
 	plans := []plan{
 		{path: script, purpose: "the script: what happens on which event"},
 		{path: "brigade.json", purpose: "npm packages the script needs"},
-		{path: "tsconfig.json", purpose: "for editors: where the types are"},
-		{path: TypesPath, purpose: "for editors: the types of brigadier", text: []byte(o.Types)},
+		{path: "tsconfig.json", purpose: "for editors: where the types are", optional: o.TypesOnly && !o.Force},
+		{path: TypesPath, purpose: "for editors: the types of brigadier", text: []byte(o.Types), ours: true},
 		{path: ".gitignore", purpose: "what git does not keep", lines: true},
 		{path: "BRIGADE.md", purpose: "how to run it"},
 	}
@@ -160,6 +166,16 @@ func (o Options) plans(dir string) ([]plan, error) {
 		plans[i].text = text
 	}
 	return plans, nil
+}
+
+// existingScript is the name of the script that is in dir, or otherwise.
+func existingScript(dir, otherwise string) string {
+	for _, name := range []string{"brigade.ts", "brigade.mts", "brigade.js", "brigade.mjs", "brigade.cjs"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return name
+		}
+	}
+	return otherwise
 }
 
 func render(path string, data map[string]string) ([]byte, error) {
@@ -197,7 +213,7 @@ func (p *plan) compare(dir string) (File, error) {
 		}
 		p.text = append(old, missing...)
 		return file, nil
-	case bytes.Equal(old, p.text):
+	case p.optional, bytes.Equal(old, p.text):
 		file.Action = Kept
 		return file, nil
 	}

@@ -136,13 +136,24 @@ func TestWriteChangesNothingOnConflict(t *testing.T) {
 
 func TestWriteTypesOnly(t *testing.T) {
 	dir := t.TempDir()
-	put(t, dir, "brigade.ts", "mine")
+	put(t, dir, "brigade.js", "mine")
 	o := scaffold.Options{Language: scaffold.TypeScript, Types: types, TypesOnly: true}
 	files, err := scaffold.Write(dir, o)
 	if err != nil || len(files) != 2 {
 		t.Fatalf("wrote %v, %v", files, err)
 	}
-	checkPaths(t, dir, "brigade.ts")
+	checkPaths(t, dir, "brigade.js")
+
+	put(t, dir, "tsconfig.json", "{}")
+	o.Types += "// newer\n"
+	files, err = scaffold.Write(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := actions(files)
+	if got["tsconfig.json"] != scaffold.Kept || got[scaffold.TypesPath] != scaffold.Replaced || read(t, dir, scaffold.TypesPath) != o.Types {
+		t.Errorf("actions %v", got)
+	}
 }
 
 func TestWriteExtendsGitignore(t *testing.T) {
