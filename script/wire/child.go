@@ -1,0 +1,240 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	brigade "github.com/brigadecore/brigade/v3"
+)
+
+// DefaultMemory is the memory limit of a script's process.
+const DefaultMemory = 512 << 20
+
+// stopGrace is how long a child may take to end after it was told to, or after
+// the wall-clock limit.
+const stopGrace = 2 * time.Second
+
+// Child is a brigade.Worker that runs each script in a process of its own, so
+// that a crash, an endless loop or a memory hog ends with that process.
+type Child struct {
+	// Program and Args start a process that calls Serve on its standard
+	// input and output.
+	Program string
+	Args    []string
+	// Env is the process's whole environment; scripts see ScriptRun.Env.
+	Env []string
+}
+
+var _ brigade.Worker = (*Child)(nil)
+
+// RunScript starts the process and answers its requests until it is done.
+func (c *Child) RunScript(ctx context.Context, run brigade.ScriptRun, host brigade.Host) (brigade.ScriptResult, error) {
+	if run.Limits.Memory <= 0 {
+		run.Limits.Memory = DefaultMemory
+	}
+	cmd := exec.Command(c.Program, c.Args...)
+	cmd.Env = c.Env
+	cmd.SysProcAttr = childAttributes()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return brigade.ScriptResult{}, fmt.Errorf("make a pipe: %w", err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return brigade.ScriptResult{}, fmt.Errorf("make a pipe: %w", err)
+	}
+	last := &tail{limit: 64 << 10}
+	cmd.Stderr = last
+	if err := cmd.Start(); err != nil {
+		return brigade.ScriptResult{}, &brigade.Error{Code: brigade.CodeScriptCrashed, Message: "the process for the script cannot be started: " + err.Error(), Err: err}
+	}
+	s := &session{pipe: &pipe{in: stdout, out: stdin}, host: host, run: run}
+	stop := s.stopWith(ctx, cmd)
+	done, readErr := s.serve(ctx)
+	overWall := stop()
+	_ = stdin.Close()
+	if done == nil {
+		_ = cmd.Process.Kill()
+	}
+	waitErr := cmd.Wait()
+	s.requests.Wait()
+	return s.conclude(ctx, ending{done: done, read: readErr, wait: waitErr, overWall: overWall, stderr: last.String()})
+}
+
+// session is one script in its process.
+type session struct {
+	pipe     *pipe
+	host     brigade.Host
+	run      brigade.ScriptRun
+	requests sync.WaitGroup
+}
+
+// stopWith ends the process when ctx ends or the wall-clock limit is over:
+// first by asking, then by force. The returned function ends the watch and
+// tells whether the limit was over.
+func (s *session) stopWith(ctx context.Context, cmd *exec.Cmd) (stop func() bool) {
+	finished, stopped := make(chan struct{}), make(chan bool, 1)
+	go func() {
+		var limit <-chan time.Time
+		if s.run.Limits.Wall > 0 {
+			timer := time.NewTimer(s.run.Limits.Wall)
+			defer timer.Stop()
+			limit = timer.C
+		}
+		over := false
+		select {
+		case <-finished:
+			stopped <- false
+			return
+		case <-ctx.Done():
+		case <-limit:
+			over = true
+		}
+		go func() { _ = s.pipe.write(frame{Kind: kindCancel}) }() // a child that does not read must not keep us
+		select {
+		case <-finished:
+		case <-time.After(stopGrace):
+			_ = cmd.Process.Kill()
+		}
+		stopped <- over
+	}()
+	return func() bool {
+		close(finished)
+		return <-stopped
+	}
+}
+
+// serve answers the child's frames until it is done or its output ends.
+func (s *session) serve(ctx context.Context) (*frame, error) {
+	go func() { _ = s.pipe.write(frame{Kind: kindRun, Run: &s.run}) }() // a write error shows as the end of its output
+	for {
+		f, err := s.pipe.read()
+		if err != nil {
+			return nil, err
+		}
+		switch f.Kind {
+		case kindDone:
+			return &f, nil
+		case kindLine:
+			s.host.Log(f.Level, f.Text)
+		case kindFired:
+			if f.Fired != nil {
+				s.host.Fired(*f.Fired)
+			}
+		case kindJob, kindJobLog:
+			s.requests.Add(1)
+			go func() {
+				defer s.requests.Done()
+				s.answer(ctx, f)
+			}()
+		default:
+			return nil, fmt.Errorf("a frame of unknown kind %q", f.Kind)
+		}
+	}
+}
+
+func (s *session) answer(ctx context.Context, f frame) {
+	reply := frame{Kind: kindReply, ID: f.ID}
+	switch {
+	case f.Kind == kindJobLog:
+		text, err := s.host.JobLog(ctx, f.JobID)
+		reply.Text, reply.Error = text, plain(err)
+	case f.Spec == nil:
+		reply.Error = brigade.Errorf(brigade.CodeInternal, "a job frame without a job")
+	default:
+		result, err := s.host.RunJob(ctx, *f.Spec)
+		reply.Job, reply.Error = &result, plain(err)
+	}
+	_ = s.pipe.write(reply) // when the child is gone, nobody waits for it
+}
+
+// ending is everything known about how the process ended.
+type ending struct {
+	done       *frame
+	read, wait error
+	overWall   bool
+	stderr     string
+}
+
+// conclude makes the result, or the error that says why there is none.
+func (s *session) conclude(ctx context.Context, e ending) (brigade.ScriptResult, error) {
+	if ctx.Err() != nil {
+		return brigade.ScriptResult{}, context.Cause(ctx)
+	}
+	if e.overWall {
+		return brigade.ScriptResult{}, brigade.Errorf(brigade.CodeScriptLimit, "the script ran longer than %s", s.run.Limits.Wall).
+			WithHint("raise the limit with --script-timeout, or do the waiting in a job")
+	}
+	if e.done != nil && e.done.Result != nil {
+		if e.done.Error != nil {
+			return *e.done.Result, e.done.Error
+		}
+		return *e.done.Result, nil
+	}
+	return brigade.ScriptResult{}, s.crash(e)
+}
+
+// crash says why a process ended without a result.
+func (s *session) crash(e ending) error {
+	outOfMemory := strings.Contains(e.stderr, "out of memory") || strings.Contains(e.stderr, "cannot allocate memory") ||
+		strings.Contains(e.stderr, memoryMessage)
+	switch {
+	case outOfMemory:
+		return brigade.Errorf(brigade.CodeScriptLimit, "the script used more than %d MiB of memory", s.run.Limits.Memory>>20).
+			WithHint("raise the limit with --script-memory, or leave large data to jobs")
+	case strings.Contains(e.stderr, stuckMessage):
+		return brigade.Errorf(brigade.CodeScriptLimit, "the script did not stop when told to: a single built-in call ran too long").
+			WithHint("look for a huge repeat, fill, join or regular expression")
+	case strings.Contains(e.stderr, "stack exceeds"), strings.Contains(e.stderr, "stack overflow"):
+		return brigade.Errorf(brigade.CodeScriptLimit, "the script is nested too deeply").
+			WithHint("look for deeply nested literals or brackets")
+	}
+	cause := e.wait
+	if cause == nil || isKill(cause) && e.read != nil && !errors.Is(e.read, io.EOF) {
+		cause = e.read
+	}
+	return &brigade.Error{
+		Code: brigade.CodeScriptCrashed, Err: cause,
+		Message: fmt.Sprintf("the process that ran the script ended unexpectedly (%v)", cause),
+		Hint:    "run it again; when it happens again, it is a bug: please report it with the script",
+	}
+}
+
+func isKill(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.ProcessState != nil && !exit.Exited()
+}
+
+// tail keeps the last bytes of what is written to it.
+type tail struct {
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	limit int
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf.Write(p)
+	if over := t.buf.Len() - t.limit; over > t.limit {
+		t.buf.Next(over)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.buf.String()
+}
+
+// Self returns the path of the running program, for Child.Program.
+func Self() (string, error) { return os.Executable() }

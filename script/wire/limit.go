@@ -1,0 +1,55 @@
+package wire
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// What a child says on standard error before it ends itself. The parent looks
+// for these sentences.
+const (
+	memoryMessage = "brigade: the memory limit is exceeded"
+	stuckMessage  = "brigade: the script cannot be interrupted"
+)
+
+// limitMemory bounds the memory of this process: the collector works harder
+// from four fifths of the limit on, a watch ends the process at the limit with
+// a clear message, and where the system has a hard limit, allocations beyond
+// it fail.
+func limitMemory(limit int64) error {
+	if limit <= 0 {
+		return nil
+	}
+	debug.SetMemoryLimit(limit / 5 * 4)
+	if err := hardLimit(limit + limit/4); err != nil {
+		return err
+	}
+	go watchMemory(limit)
+	return nil
+}
+
+func watchMemory(limit int64) {
+	sample := []metrics.Sample{
+		{Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"},
+	}
+	for {
+		metrics.Read(sample)
+		used := sample[0].Value.Uint64() - sample[1].Value.Uint64()
+		if used > uint64(limit) {
+			fmt.Fprintln(os.Stderr, memoryMessage)
+			os.Exit(2)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Stuck ends this process because a script did not react to its interruption.
+// It is handed to the worker that Serve runs.
+func Stuck() {
+	fmt.Fprintln(os.Stderr, stuckMessage)
+	os.Exit(2)
+}
