@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -57,6 +58,8 @@ type Engine struct {
 	env      []string
 	registry *registry
 	service  *service
+	closing  sync.Once
+	closed   error
 }
 
 // Available reports why no engine can be started on this machine, or nil.
@@ -180,7 +183,13 @@ func (e *Engine) StopService() {
 }
 
 // Close ends the service and every container, and removes all that was made.
+// It returns the same answer whenever called.
 func (e *Engine) Close() error {
+	e.closing.Do(func() { e.closed = e.close() })
+	return e.closed
+}
+
+func (e *Engine) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var errs []error
