@@ -1,0 +1,409 @@
+// Package engine runs JavaScript and TypeScript for the rest of script: it is
+// the home of the JavaScript engine and of the bundler, and nothing outside
+// knows which ones these are. It offers an event loop, CommonJS modules with
+// Node's resolution, built-in modules written as modules.Module, and errors
+// with the positions of the source as it was written.
+package engine
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dop251/goja"
+
+	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/script/loop"
+	"github.com/brigadecore/brigade/v3/script/modules"
+)
+
+// Defaults of Options.
+const (
+	DefaultTurn     = time.Minute
+	DefaultMaxStack = 5000 // frames
+)
+
+// Options configure an Engine. Every field may be left empty.
+type Options struct {
+	// Modules are the built-in modules; the first of a name wins.
+	Modules []modules.Module
+	// Env is what the built-in modules get. New fills in Loop, and what is
+	// missing with harmless values; Exit is set unless it was.
+	Env *modules.Env
+	// Root is the directory of the script's own modules, Packages a
+	// node_modules directory besides those that are found upward from a file.
+	// Files outside both are not loaded.
+	Root, Packages string
+	// Cache keeps compiled files between engines. nil: a cache of its own.
+	Cache *Cache
+	// Turn is the longest time a callback may take; MaxStack the deepest
+	// recursion.
+	Turn     time.Duration
+	MaxStack int
+	// Warn is told of constructs that the engine gets wrong. It may be nil.
+	Warn func(text string)
+	// Uncaught is told of exceptions nobody caught, on the loop, and Rejected
+	// of promises that were rejected while nobody listened. When they are nil
+	// or answer false, the script ends with that error.
+	Uncaught func(t *Thrown) bool
+	Rejected func(t *Thrown) bool
+}
+
+// Engine is one script's JavaScript world. It is not safe for concurrent use:
+// whoever calls New, Load, RunString and Wait is the loop's goroutine. In a
+// test of a built-in module:
+//
+//	e := engine.New(ctx, engine.Options{Modules: []modules.Module{fs}, Env: &modules.Env{Dir: dir}})
+//	defer e.Close()
+//	if err := e.RunString("test.js", src); err == nil { err = e.Wait() }
+type Engine struct {
+	opts   Options
+	vm     *goja.Runtime
+	loop   *loop.Loop
+	env    *modules.Env
+	loader *loader
+	cache  *Cache
+
+	depth      int // of native functions that run now
+	uint8Array goja.Value
+	errorClass goja.Value
+	isView     goja.Callable
+	goError    *goja.Symbol
+
+	rejected []*goja.Promise // in order, not yet reported
+	loading  bool            // the main script has not finished loading
+	end      error           // why the script ended early; see finish
+	killed   atomic.Pointer[error]
+	turns    watchdog
+	unwatch  func() bool
+}
+
+// Exit is the error of a script that ended itself with process.exit.
+type Exit struct{ Code int }
+
+// Error names the exit code.
+func (e *Exit) Error() string { return fmt.Sprintf("the script called process.exit(%d)", e.Code) }
+
+// ErrUnsettled is what Wait returns when nothing is left to do but the script's
+// top-level await never came to an end.
+var ErrUnsettled = errors.New("the script waits at its top level for something that never happens")
+
+//go:embed polyfill.js
+var polyfillSource string
+
+var polyfill = sync.OnceValue(func() *goja.Program {
+	return goja.MustCompile("brigade:polyfill", polyfillSource, false)
+})
+
+// New makes an engine whose script is stopped at once when ctx ends. Call Close
+// when done.
+func New(ctx context.Context, opts Options) *Engine {
+	e := &Engine{opts: opts, vm: goja.New(), cache: opts.Cache, env: opts.Env}
+	if e.cache == nil {
+		e.cache = NewCache()
+	}
+	if e.opts.Turn <= 0 {
+		e.opts.Turn = DefaultTurn
+	}
+	if e.opts.MaxStack <= 0 {
+		e.opts.MaxStack = DefaultMaxStack
+	}
+	if e.opts.Warn == nil {
+		e.opts.Warn = func(string) {}
+	}
+	e.loop = loop.New(loop.Options{Around: e.turn})
+	e.fillEnv()
+	e.vm.SetMaxCallStackSize(e.opts.MaxStack)
+	e.vm.SetPromiseRejectionTracker(e.track)
+	e.turns.expired = func() { e.kill(errTurn) }
+	e.prepareGlobals()
+	e.loader = newLoader(e)
+	e.unwatch = context.AfterFunc(ctx, func() { e.kill(context.Cause(ctx)) })
+	return e
+}
+
+func (e *Engine) fillEnv() {
+	if e.env == nil {
+		e.env = &modules.Env{}
+	}
+	e.env.Loop = e.loop
+	if e.env.Exit == nil {
+		e.env.Exit = e.Exit
+	}
+	if e.env.Now == nil {
+		e.env.Now = time.Now
+	}
+	if e.env.Vars == nil {
+		e.env.Vars = map[string]string{}
+	}
+	discard := func(string) {}
+	if e.env.Stdout == nil {
+		e.env.Stdout = discard
+	}
+	if e.env.Stderr == nil {
+		e.env.Stderr = discard
+	}
+}
+
+func (e *Engine) prepareGlobals() {
+	// Symbol.asyncIterator has to exist before anything asks for it.
+	e.vm.Get("Symbol").(*goja.Object).DefineDataProperty("asyncIterator",
+		goja.NewSymbol("Symbol.asyncIterator"), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE)
+	e.uint8Array = e.vm.Get("Uint8Array")
+	e.errorClass = e.vm.Get("Error")
+	e.isView, _ = goja.AssertFunction(e.vm.Get("ArrayBuffer").(*goja.Object).Get("isView"))
+	e.goError = goja.NewSymbol("brigade.error")
+	global := e.vm.GlobalObject()
+	e.define(global, "global", global)
+	install, err := e.vm.RunProgram(polyfill())
+	if err != nil {
+		panic(fmt.Sprintf("the polyfills do not run: %v", err)) // a bug of ours, found by any test
+	}
+	call, _ := goja.AssertFunction(install)
+	if _, err := call(goja.Undefined(), e.native("cleanStack", reflect.ValueOf(cleanStack)),
+		e.native("checkJSON", reflect.ValueOf(checkJSON))); err != nil {
+		panic(fmt.Sprintf("the polyfills do not run: %v", err))
+	}
+}
+
+// Exit ends the script with that code. Called by a native function, the script
+// does not get to run another statement, finally blocks included.
+func (e *Engine) Exit(code int) { e.finish(&Exit{Code: code}) }
+
+// finish ends the script because of err; only the first time counts.
+func (e *Engine) finish(err error) {
+	if e.end == nil {
+		e.end = err
+	}
+	e.kill(err)
+}
+
+// kill stops the script from any goroutine; e.end is set by the loop's own.
+func (e *Engine) kill(err error) {
+	e.killed.CompareAndSwap(nil, &err)
+	e.vm.Interrupt(err)
+	e.loop.Stop()
+}
+
+func (e *Engine) ended() bool {
+	if cause := e.killed.Load(); e.end == nil && cause != nil {
+		if e.end = *cause; e.end == errTurn {
+			e.end = e.turnError("")
+		}
+	}
+	return e.end != nil
+}
+
+// Close frees what the script held: work in goroutines is told to stop.
+func (e *Engine) Close() {
+	e.unwatch()
+	e.turns.end()
+	e.loop.Close()
+}
+
+// Loop returns the event loop, for work that belongs to the script.
+func (e *Engine) Loop() modules.Loop { return e.loop }
+
+// turn runs a callback of the loop: under the watchdog, and with the rejections
+// it leaves behind reported.
+func (e *Engine) turn(f func()) {
+	e.turns.begin(e.opts.Turn)
+	defer e.turns.end()
+	defer func() {
+		if x := recover(); x != nil {
+			e.finish(e.crashed(x))
+		}
+	}()
+	f()
+	e.reportRejections()
+}
+
+// RunString runs src as the main script. The error is that of its top-level
+// code; when the script waits at its top level, that error comes from Wait.
+func (e *Engine) RunString(name, src string) error {
+	var failed error
+	e.Load(Script{Name: name, Source: src}, func(err error) {
+		if failed = err; err != nil {
+			e.finish(err)
+		}
+	})
+	return failed
+}
+
+// Script is the main script.
+type Script struct {
+	// Name is its file's name, absolute or relative to Options.Root; its
+	// ending says how it is to be read.
+	Name   string
+	Source string
+}
+
+// Load runs the main script and calls loaded, on the loop's goroutine, once
+// its top-level code is over: with its error, a *Thrown or a *brigade.Error, or nil.
+func (e *Engine) Load(s Script, loaded func(error)) {
+	e.loading = true
+	done := func(err error) {
+		if e.loading {
+			e.loading = false
+			loaded(err)
+		}
+	}
+	e.turn(func() {
+		exports, err := e.loader.runMain(s)
+		if err != nil {
+			done(err)
+			return
+		}
+		if exports.pending == nil {
+			done(nil)
+			return
+		}
+		e.then(exports.pending, done)
+	})
+	if e.ended() {
+		done(e.end)
+	}
+}
+
+// then calls done once p is settled.
+func (e *Engine) then(p *goja.Object, done func(error)) {
+	then, _ := goja.AssertFunction(p.Get("then"))
+	_, err := then(p,
+		e.vm.ToValue(func(goja.FunctionCall) goja.Value { e.loop.Post(func() { done(nil) }); return goja.Undefined() }),
+		e.vm.ToValue(func(call goja.FunctionCall) goja.Value {
+			t := e.thrown(call.Argument(0))
+			e.loop.Post(func() { done(t) })
+			return goja.Undefined()
+		}))
+	if err != nil {
+		done(e.failed(err))
+	}
+}
+
+// Wait runs the loop until the script has nothing left to do. The error says
+// why it ended before: *Exit, *Thrown, ErrUnsettled, a *brigade.Error of
+// CodeScriptLimit, or the context's.
+func (e *Engine) Wait() error {
+	if !e.ended() {
+		_ = e.loop.Run() // ErrStopped comes with e.end
+	}
+	if e.ended() {
+		return e.end
+	}
+	if e.loading {
+		return ErrUnsettled
+	}
+	return nil
+}
+
+// track is told of rejected promises without a handler, and of handlers that
+// come later.
+func (e *Engine) track(p *goja.Promise, op goja.PromiseRejectionOperation) {
+	if op == goja.PromiseRejectionReject {
+		e.rejected = append(e.rejected, p)
+		return
+	}
+	for i, known := range e.rejected {
+		if known == p {
+			e.rejected = append(e.rejected[:i], e.rejected[i+1:]...)
+			return
+		}
+	}
+}
+
+func (e *Engine) reportRejections() {
+	for len(e.rejected) > 0 && !e.ended() {
+		p := e.rejected[0]
+		e.rejected = e.rejected[1:]
+		t := e.thrown(p.Result())
+		if e.emitProcess("unhandledRejection", p.Result(), e.vm.ToValue(p)) && e.opts.Rejected == nil {
+			continue
+		}
+		if e.opts.Rejected == nil || !e.opts.Rejected(t) {
+			e.finish(t)
+		}
+	}
+}
+
+// uncaughtError ends the script because of an exception that reached the loop.
+func (e *Engine) uncaughtError(err error) {
+	var t *Thrown
+	switch {
+	case err == nil || e.ended():
+	case !errors.As(err, &t):
+		e.finish(err)
+	case e.emitProcess("uncaughtException", t.value, e.vm.ToValue("uncaughtException")):
+	case e.opts.Uncaught != nil && e.opts.Uncaught(t):
+	default:
+		e.finish(t)
+	}
+}
+
+// emitProcess emits an event of the global process object, if the script has
+// loaded that and listens.
+func (e *Engine) emitProcess(event string, args ...goja.Value) (heard bool) {
+	process := e.loader.loadedBuiltin("process")
+	if process == nil {
+		return false
+	}
+	emit, ok := goja.AssertFunction(process.Get("emit"))
+	if !ok {
+		return false
+	}
+	in := append([]goja.Value{e.vm.ToValue(event)}, args...)
+	v, err := emit(process, in...)
+	if err != nil {
+		e.finish(e.failed(err))
+		return true
+	}
+	return v.ToBoolean()
+}
+
+// EmitExit emits beforeExit or exit on the script's process object. The code
+// is what process.exitCode says, or code when it is not set.
+func (e *Engine) EmitExit(event string, code int) {
+	e.turn(func() { e.emitProcess(event, e.vm.ToValue(e.ExitCode(code))) })
+}
+
+// ExitCode is the script's process.exitCode, or unset when it set none.
+func (e *Engine) ExitCode(unset int) int {
+	process := e.loader.loadedBuiltin("process")
+	if process == nil {
+		return unset
+	}
+	code := process.Get("exitCode")
+	if code == nil || goja.IsUndefined(code) || goja.IsNull(code) {
+		return unset
+	}
+	return int(code.ToInteger()) & 0xff
+}
+
+// Do runs f as a callback of the loop would run.
+func (e *Engine) Do(f func()) { e.turn(f) }
+
+// crashed makes an error of a panic that came out of the engine.
+func (e *Engine) crashed(x any) error {
+	switch x := x.(type) {
+	case goja.Value:
+		return e.thrown(x)
+	case *goja.Exception:
+		return e.failed(x)
+	case error:
+		var interrupted *goja.InterruptedError
+		if errors.As(x, &interrupted) {
+			return e.failed(x)
+		}
+	}
+	return &brigade.Error{
+		Code:    brigade.CodeScriptCrashed,
+		Message: fmt.Sprintf("the script broke the JavaScript engine: %v", x),
+		Hint:    "this is a bug in brig or in the script's data; the script was stopped",
+		Err:     fmt.Errorf("%v\n%s", x, debug.Stack()),
+	}
+}

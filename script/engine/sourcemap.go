@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// shiftColumns adds one to every column of a source map, generated and
+// original: the engine counts columns from 1 and uses maps as if they did too.
+// Columns are written as differences, those of generated code within a line
+// and the original ones within the file, so that few numbers change.
+func shiftColumns(sourceMap string) string {
+	var m map[string]any
+	if json.Unmarshal([]byte(sourceMap), &m) != nil {
+		return ""
+	}
+	text, _ := m["mappings"].(string)
+	lines := strings.Split(text, ";")
+	shifted := false
+	for i, line := range lines {
+		if line == "" {
+			continue
+		}
+		segments := strings.Split(line, ",")
+		for n, segment := range segments {
+			fields, ok := decodeVLQ(segment)
+			if !ok || len(fields) == 0 {
+				return ""
+			}
+			if n == 0 {
+				fields[0]++
+			}
+			if !shifted && len(fields) > 3 {
+				fields[3]++
+				shifted = true
+			}
+			segments[n] = encodeVLQ(fields)
+			if shifted {
+				break
+			}
+		}
+		lines[i] = strings.Join(segments, ",")
+	}
+	m["mappings"] = strings.Join(lines, ";")
+	out, err := json.Marshal(m)
+	if err != nil {
+		return ""
+	}
+	return string(out)
+}
+
+const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+// decodeVLQ reads the numbers of a segment: base 64 digits of five bits, low
+// ones first, the sixth saying that more follow; the lowest bit is the sign.
+func decodeVLQ(segment string) (fields []int, ok bool) {
+	value, shift := 0, 0
+	for i := range len(segment) {
+		digit := strings.IndexByte(base64Digits, segment[i])
+		if digit < 0 || shift > 40 {
+			return nil, false
+		}
+		value |= (digit & 31) << shift
+		if digit&32 != 0 {
+			shift += 5
+			continue
+		}
+		number := value >> 1
+		if value&1 != 0 {
+			number = -number
+		}
+		fields = append(fields, number)
+		value, shift = 0, 0
+	}
+	return fields, shift == 0
+}
+
+func encodeVLQ(fields []int) string {
+	var b strings.Builder
+	for _, n := range fields {
+		value := n << 1
+		if n < 0 {
+			value = -n<<1 | 1
+		}
+		for {
+			digit := value & 31
+			if value >>= 5; value > 0 {
+				digit |= 32
+			}
+			b.WriteByte(base64Digits[digit])
+			if value == 0 {
+				break
+			}
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/evanw/esbuild/pkg/api"
+
+	"github.com/brigadecore/brigade/v3"
+)
+
+// lacking are the features that the engine lacks and the bundler rewrites.
+var lacking = map[string]bool{
+	"async-generator":                  false,
+	"for-await":                        false,
+	"dynamic-import":                   false,
+	"decorators":                       false,
+	"using":                            false,
+	"import-attributes":                false,
+	"import-assertions":                false,
+	"regexp-match-indices":             false,
+	"regexp-set-notation":              false,
+	"hashbang":                         false,
+	"inline-script":                    false,
+	"export-star-as":                   false,
+	"top-level-await":                  false,
+	"arbitrary-module-namespace-names": false,
+}
+
+var metaDefines = map[string]string{
+	"import.meta.url":      "__meta.url",
+	"import.meta.dirname":  "__meta.dirname",
+	"import.meta.filename": "__meta.filename",
+	"import.meta.resolve":  "__meta.resolve",
+	"import.meta.main":     "__meta.main",
+}
+
+// noTopAwait is how the bundler begins its error about a top-level await in a
+// text that is to become CommonJS.
+const noTopAwait = "Top-level await"
+
+func loaderOf(name string) api.Loader {
+	switch path.Ext(name) {
+	case ".ts", ".mts", ".cts":
+		return api.LoaderTS
+	case ".tsx":
+		return api.LoaderTSX
+	case ".jsx":
+		return api.LoaderJSX
+	}
+	return api.LoaderJS
+}
+
+// transform compiles TypeScript, ES modules and what else the engine does not
+// understand itself.
+func transform(name, source string) (*unit, error) {
+	out := api.Transform(source, api.TransformOptions{
+		Loader:            loaderOf(name),
+		Format:            api.FormatCommonJS,
+		Supported:         lacking,
+		Define:            metaDefines,
+		Sourcefile:        name,
+		Sourcemap:         api.SourceMapExternal,
+		SourcesContent:    api.SourcesContentExclude,
+		TsconfigRaw:       "{}",
+		LogLevel:          api.LogLevelSilent,
+		IgnoreAnnotations: true,
+	})
+	for _, m := range out.Errors {
+		if strings.HasPrefix(m.Text, noTopAwait) {
+			return transformAsync(name, source)
+		}
+	}
+	if len(out.Errors) > 0 {
+		return nil, messageError(name, source, out.Errors[0])
+	}
+	return compileTransformed(name, source, string(out.Code), string(out.Map))
+}
+
+// awaitsAtTop reports whether a script awaits at its top level.
+func awaitsAtTop(name, source string) bool {
+	out := api.Transform(source, api.TransformOptions{Loader: loaderOf(name), Format: api.FormatCommonJS, LogLevel: api.LogLevelSilent, TsconfigRaw: "{}"})
+	for _, m := range out.Errors {
+		if strings.HasPrefix(m.Text, noTopAwait) {
+			return true
+		}
+	}
+	return false
+}
+
+// compileTransformed compiles what the bundler wrote.
+func compileTransformed(name, source, code, sourceMap string) (*unit, error) {
+	u, err := compile(name, code, shiftColumns(sourceMap), fileParams)
+	if err != nil {
+		return nil, parseError(name, source, err)
+	}
+	return u, nil
+}
+
+// transformAsync compiles a module that awaits at its top level. The bundler
+// wraps such a module into an async function when another one imports it
+// dynamically; the result, whose imports are outside that function, can then
+// become CommonJS.
+func transformAsync(name, source string) (*unit, error) {
+	supported := make(map[string]bool, len(lacking))
+	for k, v := range lacking {
+		supported[k] = v
+	}
+	supported["top-level-await"] = true
+	built := api.Build(api.BuildOptions{
+		EntryPoints:       []string{"entry"},
+		Bundle:            true,
+		Format:            api.FormatESModule,
+		Platform:          api.PlatformNeutral,
+		Supported:         supported,
+		Define:            metaDefines,
+		Sourcemap:         api.SourceMapInline,
+		SourcesContent:    api.SourcesContentExclude,
+		TsconfigRaw:       "{}",
+		TreeShaking:       api.TreeShakingFalse,
+		IgnoreAnnotations: true,
+		LogLevel:          api.LogLevelSilent,
+		Plugins:           []api.Plugin{single(name, source)},
+	})
+	if len(built.Errors) > 0 {
+		return nil, messageError(name, source, built.Errors[0])
+	}
+	if len(built.OutputFiles) == 0 {
+		return nil, brigade.Errorf(brigade.CodeScriptLoad, "%s: the bundler wrote nothing", name)
+	}
+	out := api.Transform(string(built.OutputFiles[0].Contents), api.TransformOptions{
+		Format:         api.FormatCommonJS,
+		Supported:      lacking,
+		Sourcefile:     name,
+		Sourcemap:      api.SourceMapExternal,
+		SourcesContent: api.SourcesContentExclude,
+		TsconfigRaw:    "{}",
+		LogLevel:       api.LogLevelSilent,
+	})
+	if len(out.Errors) > 0 {
+		return nil, messageError(name, source, out.Errors[0])
+	}
+	u, err := compileTransformed(name, source, string(out.Code), renameSource(out.Map, name))
+	if err != nil {
+		return nil, err
+	}
+	u.async = true
+	return u, nil
+}
+
+// single lets the bundler see one file, imported by an entry that exports the
+// promise of its exports, and nothing of the file system.
+func single(name, source string) api.Plugin {
+	const space, entry = "script", "export const pending = import('script')"
+	return api.Plugin{Name: "single", Setup: func(b api.PluginBuild) {
+		b.OnResolve(api.OnResolveOptions{Filter: ".*"}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+			switch {
+			case a.Kind == api.ResolveEntryPoint:
+				return api.OnResolveResult{Path: "entry", Namespace: "entry"}, nil
+			case a.Namespace == "entry":
+				return api.OnResolveResult{Path: "script", Namespace: space}, nil
+			}
+			return api.OnResolveResult{Path: a.Path, External: true}, nil
+		})
+		load := func(namespace string, contents string, loader api.Loader) {
+			b.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: namespace}, func(api.OnLoadArgs) (api.OnLoadResult, error) {
+				return api.OnLoadResult{Contents: &contents, Loader: loader}, nil
+			})
+		}
+		load("entry", entry, api.LoaderJS)
+		load(space, source, loaderOf(name))
+	}}
+}
+
+// renameSource gives the script its own name in a source map written by transformAsync.
+func renameSource(sourceMap []byte, name string) string {
+	var m map[string]any
+	if json.Unmarshal(sourceMap, &m) != nil {
+		return ""
+	}
+	sources, _ := m["sources"].([]any)
+	for i, s := range sources {
+		if s == "script:script" {
+			sources[i] = name
+		} else {
+			sources[i] = "brigade:entry"
+		}
+	}
+	out, err := json.Marshal(m)
+	if err != nil {
+		return ""
+	}
+	return string(out)
+}
+
+// messageError makes the error of a script of what the bundler says.
+func messageError(name, source string, m api.Message) error {
+	if m.Location == nil {
+		return &brigade.Error{Code: brigade.CodeScriptLoad, Message: fmt.Sprintf("%s: %s", name, m.Text)}
+	}
+	return syntaxError(name, source, m.Location.Line, columnOf(m.Location), m.Text)
+}
+
+// columnOf counts characters where the bundler counts bytes from 0.
+func columnOf(at *api.Location) int {
+	if at.Column > len(at.LineText) {
+		return at.Column + 1
+	}
+	return len([]rune(at.LineText[:at.Column])) + 1
+}
+
+// warmBundler lets the bundler set itself up ahead of its first use.
+var warmBundler = sync.OnceFunc(func() { api.Transform("", api.TransformOptions{}) })
