@@ -9,12 +9,13 @@
 #
 # DIR must be short: a socket's path has at most 107 bytes.
 set -eu
+cd "$(dirname "$0")/.."
 
 die() { echo "engine: $*" >&2; exit 1; }
 
 # The images that tests and examples name. Each is busybox with a shell.
 images="alpine:3.20 alpine:latest alpine:3.4 busybox:latest busybox:1.36 debian:12 debian:latest
-	node:20 golang:1.26 docker:dind docker:latest"
+	node:20 golang:1.26"
 
 pod() {
 	export CONTAINERS_CONF="$dir/containers.conf"
@@ -43,6 +44,23 @@ rootfs() { # DIR: a small root file system around busybox
 	echo 'ID=busybox' >"$1/etc/os-release"
 }
 
+# layer NAME PROGRAM…: an image on top of the base with stand-ins for what is in
+# the real one, which take the same arguments.
+layer() {
+	image=$1
+	shift
+	mkdir -p "$dir/layer"
+	printf 'FROM %s\n' "$base" >"$dir/layer/Containerfile"
+	for program in "$@"; do
+		cp "scripts/standins/${program##*/}" "$dir/layer/${program##*/}"
+		chmod 755 "$dir/layer/${program##*/}"
+		printf 'COPY %s %s\n' "${program##*/}" "$program" >>"$dir/layer/Containerfile"
+	done
+	pod build --quiet --isolation chroot --tag "docker.io/$image" "$dir/layer" >/dev/null 2>>"$dir/log" ||
+		die "the image $image cannot be made: $(cat "$dir/log")"
+	rm -rf "$dir/layer"
+}
+
 start() {
 	command -v podman >/dev/null || die "podman is not installed"
 	[ ! -S "$dir/engine.sock" ] || die "$dir/engine.sock exists: an engine runs there already"
@@ -59,6 +77,8 @@ start() {
 	for image in $images; do
 		[ "docker.io/library/$image" = "$base" ] || pod tag "$base" "docker.io/library/$image"
 	done
+	layer library/docker:dind /usr/local/bin/docker /usr/local/bin/dockerd-entrypoint.sh
+	layer technosophos/slack-notify:latest /slack-notify
 	(pod_exec=exec && pod system service --time 0 "unix://$dir/engine.sock") >>"$dir/log" 2>&1 </dev/null &
 	echo $! >"$dir/pid"
 	tries=0

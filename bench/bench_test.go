@@ -1,0 +1,112 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const hello = `
+const { events, Job } = require("brigadier");
+events.on("exec", () => new Job("hello", "alpine:3.20", ["echo hello"]).run());
+`
+
+// BenchmarkHello is the whole program with one job that says hello, beside
+// what a Node does to do nothing: v1 had at least that in every build.
+func BenchmarkHello(b *testing.B) {
+	p := newPlace(b, hello)
+	reference, args, name := "node", []string{"-e", "0"}, "node-ratio"
+	if _, err := have(reference); err != nil {
+		// Without Node, a shell is what there is to compare with.
+		reference, args, name = "sh", []string{"-c", "true"}, "sh-ratio"
+	}
+	p.brig(b, "--runner", "process") // the first run makes the store
+	for b.Loop() {
+		times := median(11,
+			func() time.Duration { return p.brig(b, "--runner", "process").took },
+			func() time.Duration { return p.brig(b, "--runner", "dummy").took },
+			func() time.Duration { return p.run(b, reference, args...).took },
+		)
+		b.ReportMetric(milliseconds(times[0]), "process-ms")
+		b.ReportMetric(milliseconds(times[1]), "dummy-ms")
+		b.ReportMetric(milliseconds(times[2]), reference+"-ms")
+		b.ReportMetric(float64(times[0])/float64(times[2]), name)
+	}
+}
+
+// BenchmarkThousandJobs starts 1,000 jobs at once on the dummy runner.
+func BenchmarkThousandJobs(b *testing.B) {
+	p := newPlace(b, `
+const { events, Job } = require("brigadier");
+events.on("exec", async () => {
+  const jobs = Array.from({ length: 1000 }, (_, i) => new Job("job-" + i, "alpine:3.20", ["echo " + i]));
+  const results = await Promise.all(jobs.map((job) => job.run()));
+  if (results.length !== 1000) throw new Error("some are missing");
+});
+`)
+	p.brig(b, "--runner", "dummy")
+	for b.Loop() {
+		u := p.brig(b, "--runner", "dummy")
+		b.ReportMetric(u.took.Seconds(), "s/1000jobs")
+		b.ReportMetric(megabytes(u.peak), "peak-MB")
+	}
+}
+
+// BenchmarkLoudJob compares a job that prints 1 MB with one that prints 100 MB:
+// the memory must not grow with it.
+func BenchmarkLoudJob(b *testing.B) {
+	loud := func(megabytes int) place {
+		return newPlace(b, fmt.Sprintf(`
+const { events, Job } = require("brigadier");
+const line = "the quick brown fox jumps over the lazy dog, again and again and again";
+events.on("exec", () => new Job("loud", "alpine:3.20", ["yes '" + line + "' | head -c %d"]).run());
+`, megabytes*1000*1000))
+	}
+	quiet, noisy := loud(1), loud(100)
+	quiet.brig(b, "--runner", "process")
+	for b.Loop() {
+		small, large := quiet.brig(b, "--runner", "process"), noisy.brig(b, "--runner", "process")
+		b.ReportMetric(megabytes(small.peak), "peak-MB/1MB")
+		b.ReportMetric(megabytes(large.peak), "peak-MB/100MB")
+		b.ReportMetric(float64(large.peak)/float64(max(small.peak, 1)), "peak-ratio")
+		b.ReportMetric(100/large.took.Seconds(), "MB/s")
+	}
+}
+
+// BenchmarkDockerJob is what a job costs on the docker runner, beside `podman
+// run` of the same image and command on the same engine.
+func BenchmarkDockerJob(b *testing.B) {
+	engine, ok := strings.CutPrefix(os.Getenv("DOCKER_HOST"), "unix://")
+	dir := filepath.Dir(engine)
+	if _, err := os.Stat(filepath.Join(dir, "root")); !ok || err != nil {
+		b.Skip("needs an engine of scripts/engine.sh in DOCKER_HOST")
+	}
+	p := newPlace(b, `
+const { events, Job } = require("brigadier");
+events.on("exec", async (e) => {
+  for (let i = 0; i < Number(e.payload); i++) {
+    const job = new Job("job-" + i, "alpine:3.20", ["true"]);
+    job.useSource = false;
+    await job.run();
+  }
+});
+`)
+	p.env = append(p.env, "CONTAINERS_CONF="+filepath.Join(dir, "containers.conf"))
+	podman := []string{"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"),
+		"--cgroup-manager", "cgroupfs", "--events-backend", "file", "run", "--rm", "alpine:3.20", "true"}
+	const more = 4
+	for b.Loop() {
+		times := median(5,
+			func() time.Duration { return p.brig(b, "--runner", "docker", "-i", "1").took },
+			func() time.Duration { return p.brig(b, "--runner", "docker", "-i", fmt.Sprint(1+more)).took },
+			func() time.Duration { return p.run(b, "podman", podman...).took },
+		)
+		job := (times[1] - times[0]) / more
+		b.ReportMetric(milliseconds(job), "job-ms")
+		b.ReportMetric(milliseconds(times[2]), "podman-ms")
+		b.ReportMetric(float64(job)/float64(times[2]), "podman-ratio")
+	}
+}
