@@ -20,7 +20,7 @@ import (
 // The parameters of a module's function.
 var (
 	fileParams    = []string{"exports", "require", "module", "__filename", "__dirname", "__meta"}
-	builtinParams = []string{"exports", "require", "module", "native"}
+	builtinParams = []string{"exports", "require", "module", "native", "engine"}
 )
 
 // unit is a compiled module: a program whose value is the module's function.

@@ -169,9 +169,6 @@ func (e *Engine) fromJSDepth(v goja.Value, depth int) any {
 	case "Date", "String", "Number", "Boolean":
 		return obj.Export()
 	}
-	if m, ok := obj.Export().(map[string]any); ok && m == nil {
-		return nil
-	}
 	m := make(map[string]any)
 	for _, k := range obj.Keys() {
 		m[k] = e.fromJSDepth(obj.Get(k), depth+1)
@@ -181,8 +178,8 @@ func (e *Engine) fromJSDepth(v goja.Value, depth int) any {
 
 // bytesOf returns a copy of the bytes behind a buffer or a view of one.
 func (e *Engine) bytesOf(obj *goja.Object) ([]byte, bool) {
-	if buffer, ok := obj.Export().(goja.ArrayBuffer); ok {
-		return append([]byte(nil), buffer.Bytes()...), true
+	if obj.ExportType() == bufferType {
+		return append([]byte(nil), obj.Export().(goja.ArrayBuffer).Bytes()...), true
 	}
 	if isView, _ := e.isView(goja.Undefined(), obj); isView == nil || !isView.ToBoolean() {
 		return nil, false
@@ -191,10 +188,10 @@ func (e *Engine) bytesOf(obj *goja.Object) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	buffer, ok := inner.Export().(goja.ArrayBuffer)
-	if !ok {
+	if inner.ExportType() != bufferType {
 		return nil, false
 	}
+	buffer := inner.Export().(goja.ArrayBuffer)
 	from, n, all := obj.Get("byteOffset").ToInteger(), obj.Get("byteLength").ToInteger(), buffer.Bytes()
 	if from < 0 || n < 0 || from+n > int64(len(all)) {
 		return nil, false

@@ -77,8 +77,12 @@ type Engine struct {
 	goError    *goja.Symbol
 
 	rejected []*goja.Promise // in order, not yet reported
-	loading  bool            // the main script has not finished loading
-	end      error           // why the script ended early; see finish
+	ticks    []func()        // to run before promise reactions
+	outer    goja.Callable   // calls a function from inside the script's world
+	async    asyncContext
+	exiting  bool
+	loading  bool  // the main script has not finished loading
+	end      error // why the script ended early; see finish
 	killed   atomic.Pointer[error]
 	turns    watchdog
 	unwatch  func() bool
@@ -99,6 +103,12 @@ var polyfillSource string
 
 var polyfill = sync.OnceValue(func() *goja.Program {
 	return goja.MustCompile("brigade:polyfill", polyfillSource, false)
+})
+
+// outerCall is a function of the script's world that calls another. What it
+// calls does not return to Go in between, so that promise reactions wait.
+var outerCall = sync.OnceValue(func() *goja.Program {
+	return goja.MustCompile("brigade:turn", "(function (f) { f(); })", true)
 })
 
 // New makes an engine whose script is stopped at once when ctx ends. Call Close
@@ -136,6 +146,9 @@ func (e *Engine) fillEnv() {
 	if e.env.Exit == nil {
 		e.env.Exit = e.Exit
 	}
+	if e.env.Tick == nil {
+		e.env.Tick = func(f func()) { e.ticks = append(e.ticks, f) }
+	}
 	if e.env.Now == nil {
 		e.env.Now = time.Now
 	}
@@ -159,8 +172,14 @@ func (e *Engine) prepareGlobals() {
 	e.errorClass = e.vm.Get("Error")
 	e.isView, _ = goja.AssertFunction(e.vm.Get("ArrayBuffer").(*goja.Object).Get("isView"))
 	e.goError = goja.NewSymbol("brigade.error")
+	e.vm.SetAsyncContextTracker(&e.async)
 	global := e.vm.GlobalObject()
 	e.define(global, "global", global)
+	outer, err := e.vm.RunProgram(outerCall())
+	if err != nil {
+		panic(fmt.Sprintf("the engine does not start: %v", err))
+	}
+	e.outer, _ = goja.AssertFunction(outer)
 	install, err := e.vm.RunProgram(polyfill())
 	if err != nil {
 		panic(fmt.Sprintf("the polyfills do not run: %v", err)) // a bug of ours, found by any test
@@ -173,8 +192,17 @@ func (e *Engine) prepareGlobals() {
 }
 
 // Exit ends the script with that code. Called by a native function, the script
-// does not get to run another statement, finally blocks included.
-func (e *Engine) Exit(code int) { e.finish(&Exit{Code: code}) }
+// does not get to run another statement, finally blocks included, but for the
+// listeners of the exit event.
+func (e *Engine) Exit(code int) {
+	if e.exiting || e.ended() {
+		e.finish(&Exit{Code: code})
+		return
+	}
+	e.exiting = true
+	e.emitProcess("exit", e.vm.ToValue(code))
+	e.finish(&Exit{Code: code})
+}
 
 // finish ends the script because of err; only the first time counts.
 func (e *Engine) finish(err error) {
@@ -210,8 +238,8 @@ func (e *Engine) Close() {
 // Loop returns the event loop, for work that belongs to the script.
 func (e *Engine) Loop() modules.Loop { return e.loop }
 
-// turn runs a callback of the loop: under the watchdog, and with the rejections
-// it leaves behind reported.
+// turn runs a callback of the loop: under the watchdog, then what was put off
+// until after it, and with the rejections it leaves behind reported.
 func (e *Engine) turn(f func()) {
 	e.turns.begin(e.opts.Turn)
 	defer e.turns.end()
@@ -220,8 +248,33 @@ func (e *Engine) turn(f func()) {
 			e.finish(e.crashed(x))
 		}
 	}()
-	f()
-	e.reportRejections()
+	e.inside(f)
+	for {
+		for len(e.ticks) > 0 && !e.ended() {
+			e.inside(func() {})
+		}
+		if len(e.rejected) == 0 || e.ended() {
+			return
+		}
+		e.inside(e.reportRejections)
+	}
+}
+
+// inside calls f and then the ticks, before any promise reaction gets to run;
+// when it returns these have run, too.
+func (e *Engine) inside(f func()) {
+	_, err := e.outer(goja.Undefined(), e.vm.ToValue(func(goja.FunctionCall) goja.Value {
+		f()
+		for len(e.ticks) > 0 && !e.ended() {
+			next := e.ticks[0]
+			e.ticks = e.ticks[1:]
+			next()
+		}
+		return goja.Undefined()
+	}))
+	if err != nil {
+		e.uncaughtError(e.failed(err))
+	}
 }
 
 // RunString runs src as the main script. The error is that of its top-level
@@ -318,9 +371,12 @@ func (e *Engine) track(p *goja.Promise, op goja.PromiseRejectionOperation) {
 }
 
 func (e *Engine) reportRejections() {
-	for len(e.rejected) > 0 && !e.ended() {
-		p := e.rejected[0]
-		e.rejected = e.rejected[1:]
+	list := e.rejected
+	e.rejected = nil
+	for _, p := range list {
+		if e.ended() {
+			return
+		}
 		t := e.thrown(p.Result())
 		if e.emitProcess("unhandledRejection", p.Result(), e.vm.ToValue(p)) && e.opts.Rejected == nil {
 			continue

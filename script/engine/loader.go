@@ -83,7 +83,9 @@ func (l *loader) addBuiltin(m modules.Module) {
 		}
 	}
 	for _, name := range m.Names {
-		l.names = append(l.names, name)
+		if !m.Internal {
+			l.names = append(l.names, name)
+		}
 		add(name)
 		if m.Node {
 			add("node:" + name)
@@ -100,31 +102,6 @@ func (l *loader) addBuiltin(m modules.Module) {
 			}
 			return goja.Undefined()
 		})
-	}
-}
-
-// lazyGlobal defines a global variable whose value is made when it is first read.
-func (e *Engine) lazyGlobal(name string, value func() goja.Value) {
-	global := e.vm.GlobalObject()
-	set := func(v goja.Value) {
-		if err := global.DefineDataProperty(name, v, goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE); err != nil {
-			panic(err)
-		}
-	}
-	get := func(goja.FunctionCall) goja.Value {
-		v := value()
-		if v == nil {
-			v = goja.Undefined()
-		}
-		set(v)
-		return v
-	}
-	put := func(call goja.FunctionCall) goja.Value {
-		set(call.Argument(0))
-		return goja.Undefined()
-	}
-	if err := global.DefineAccessorProperty(name, e.vm.ToValue(get), e.vm.ToValue(put), goja.FLAG_TRUE, goja.FLAG_FALSE); err != nil {
-		panic(err)
 	}
 }
 
@@ -165,7 +142,7 @@ func (l *loader) requireBuiltin(b *builtin) goja.Value {
 			panic(x)
 		}
 	}()
-	l.run(u, exports, e.vm.ToValue(l.builtinRequire), b.object, native)
+	l.run(u, exports, e.vm.ToValue(l.builtinRequire), b.object, native, e.abilities())
 	return b.object.Get("exports")
 }
 
@@ -317,7 +294,7 @@ func (l *loader) meta(m *module) goja.Value {
 	_ = obj.Set("main", m.main)
 	_ = obj.Set("resolve", func(call goja.FunctionCall) goja.Value {
 		name := call.Argument(0).String()
-		if l.builtins[name] != nil {
+		if l.public(name) != nil {
 			return l.e.vm.ToValue("node:" + strings.TrimPrefix(name, "node:"))
 		}
 		file, err := l.resolve(name, m)

@@ -13,11 +13,11 @@ import (
 )
 
 var (
-	asyncType = reflect.TypeFor[modules.Async]()
-	errorType = reflect.TypeFor[error]()
-	bytesType = reflect.TypeFor[[]byte]()
-	valueType = reflect.TypeFor[goja.Value]()
-	anyType   = reflect.TypeFor[any]()
+	asyncType  = reflect.TypeFor[modules.Async]()
+	errorType  = reflect.TypeFor[error]()
+	bytesType  = reflect.TypeFor[[]byte]()
+	valueType  = reflect.TypeFor[goja.Value]()
+	bufferType = reflect.TypeFor[goja.ArrayBuffer]()
 )
 
 // native makes a JavaScript function of a Go function, as modules.Module.Native

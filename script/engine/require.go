@@ -49,7 +49,7 @@ func (l *loader) requireFunction(m *module) goja.Value {
 	l.e.define(require, "name", vm.ToValue("require"))
 	resolve := vm.ToValue(func(call goja.FunctionCall) goja.Value {
 		name := l.specifier(call)
-		if l.builtins[name] != nil {
+		if l.public(name) != nil {
 			return vm.ToValue(name)
 		}
 		file, err := l.resolve(name, m)
@@ -59,7 +59,7 @@ func (l *loader) requireFunction(m *module) goja.Value {
 		return vm.ToValue(file)
 	}).(*goja.Object)
 	_ = resolve.Set("paths", func(call goja.FunctionCall) goja.Value {
-		if l.builtins[call.Argument(0).String()] != nil {
+		if l.public(call.Argument(0).String()) != nil {
 			return goja.Null()
 		}
 		return vm.ToValue(l.nodeModules(m.dir))
@@ -78,6 +78,14 @@ func (l *loader) requireFunction(m *module) goja.Value {
 	return require
 }
 
+// public returns the built-in module that scripts import by that name.
+func (l *loader) public(name string) *builtin {
+	if b := l.builtins[name]; b != nil && !b.module.Internal {
+		return b
+	}
+	return nil
+}
+
 func (l *loader) specifier(call goja.FunctionCall) string {
 	name, ok := call.Argument(0).Export().(string)
 	if !ok || name == "" {
@@ -87,7 +95,7 @@ func (l *loader) specifier(call goja.FunctionCall) string {
 }
 
 func (l *loader) require(name string, m *module) goja.Value {
-	if b := l.builtins[name]; b != nil {
+	if b := l.public(name); b != nil {
 		return l.requireBuiltin(b)
 	}
 	file, err := l.resolve(name, m)

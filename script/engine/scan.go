@@ -14,7 +14,7 @@ import (
 const (
 	maxNesting    = 2000    // brackets within brackets
 	maxOpen       = 100_000 // brackets that open and never close, wherever they stand
-	maxChain      = 50_000  // operators in one expression
+	maxChain      = 10_000  // operators in one expression
 	maxJSONNested = 5000
 )
 
