@@ -23,7 +23,8 @@ type Projects interface {
 	Project(ctx context.Context, idOrName string) (*Project, error)
 	// ListProjects returns all of them, by name.
 	ListProjects(ctx context.Context) ([]*Project, error)
-	// PutProject creates it or replaces the one with its ID.
+	// PutProject creates it or replaces the one with its ID. Another project
+	// with its name is CodeConflict.
 	PutProject(ctx context.Context, p *Project) error
 	// DeleteProject forgets it; its builds stay.
 	DeleteProject(ctx context.Context, id string) error
@@ -37,10 +38,12 @@ type Builds interface {
 	CreateBuild(ctx context.Context, b *Build) (*Build, error)
 	// Build finds one by its ID, or by a prefix of it that only one build has.
 	Build(ctx context.Context, id string) (*Build, error)
-	// ListBuilds returns a page, newest first.
+	// ListBuilds returns a page, newest (highest ID) first. What may be large
+	// is left empty: Script and the event's Payload, Script and Config.
 	ListBuilds(ctx context.Context, f BuildFilter) ([]*Build, error)
 	// UpdateBuild reads the build, applies change and writes it back as one
 	// step. An error of change is returned as it is and nothing is written.
+	// change is called once, must be quick and must not call the store.
 	UpdateBuild(ctx context.Context, id string, change func(*Build) error) (*Build, error)
 	// DeleteBuild removes it with its jobs and logs.
 	DeleteBuild(ctx context.Context, id string) error
@@ -57,7 +60,7 @@ type BuildFilter struct {
 	Limit     int    // default 50, at most 1000
 }
 
-// Jobs keeps the jobs of builds.
+// Jobs keeps the jobs of builds. A job of a build that is missing is CodeNotFound.
 type Jobs interface {
 	// PutJob creates or replaces the job with j's ID.
 	PutJob(ctx context.Context, j *Job) error
@@ -71,8 +74,10 @@ type Jobs interface {
 type Logs interface {
 	// AppendLog adds lines of one log (the same BuildID and JobID), whose Seq
 	// go on from those before. Lines whose Seq is there already are ignored.
+	// A missing build is CodeNotFound.
 	AppendLog(ctx context.Context, lines []LogLine) error
 	// ReadLog returns lines in order. An unknown log is empty, not an error.
+	// Of what After leaves, Tail takes the end, and Limit the start of that.
 	ReadLog(ctx context.Context, q LogQuery) ([]LogLine, error)
 }
 
@@ -80,7 +85,8 @@ type Logs interface {
 type Queue interface {
 	// Claim takes a build that is pending, or whose owner's lease is over, for
 	// owner until now+lease, adds one to Attempt and returns it. With an id it
-	// takes only that one, without it the oldest. Nothing to take: nil, nil.
+	// takes only that one, without it the oldest (lowest ID). The state stays.
+	// Nothing to take, also because it has ended or does not exist: nil, nil.
 	Claim(ctx context.Context, id, owner string, lease time.Duration) (*Build, error)
 	// Renew extends the lease of owner's build; CodeConflict when it is not
 	// owner's any more.

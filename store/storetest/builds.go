@@ -1,0 +1,306 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/brigadecore/brigade/v3"
+)
+
+func fullBuild(n int) *brigade.Build {
+	b := build(n)
+	b.Event = brigade.Event{
+		Provider: "github", Type: "pull_request:opened", Revision: brigade.Revision{Commit: "0a1b2c", Ref: "refs/pull/1/head"},
+		CloneURL: "https://example.org/fork.git", Payload: "{}", ShortTitle: "Kurz ü", LongTitle: "long\ntitle \"x\" 世界", LogLevel: brigade.LevelInfo,
+		Script: "const x = '<>&\u2028'", Config: `{"dependencies":{}}`, Key: "delivery-1", Actor: "octocat", Untrusted: true,
+		ScriptRef: "main", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+	}
+	b.State, b.ExitCode, b.Attempt = brigade.StateFailed, 137, largest
+	b.Failure = &brigade.Error{Code: brigade.CodeJobTimeout, Message: "too late", Hint: "be faster"}
+	b.Started, b.Ended = b.Created.Add(time.Second), b.Created.Add(time.Minute)
+	b.RerunOf, b.Runner, b.Script = "01kother", "docker", "console.log(1)\n"
+	b.Lease = brigade.Lease{Owner: "host/1", Expires: b.Created.Add(time.Hour)}
+	return b
+}
+
+func testBuildRoundTrip(t *testing.T, s brigade.Store) {
+	_, err := s.Build(t.Context(), "01knothing")
+	wantCode(t, err, brigade.CodeNotFound)
+	for n, b := range []*brigade.Build{fullBuild(1), build(2), {ID: "bare"}} {
+		create(t, s, b)
+		got, err := s.Build(t.Context(), b.ID)
+		must(t, err)
+		same(t, fmt.Sprintf("build %d", n), got, b)
+		if !got.Created.Equal(b.Created) {
+			t.Errorf("created at %v, want %v", got.Created, b.Created)
+		}
+	}
+	_, err = s.CreateBuild(t.Context(), &brigade.Build{})
+	wantCode(t, err, brigade.CodeInvalid)
+}
+
+func testBuildBytes(t *testing.T, s brigade.Store) {
+	for n, payload := range []string{"", "a\x00b", "\xff\xfe\x80", "\u2028 🌍 \\u0000", "\x00", strings.Repeat("\xc3", 1000), "NULL"} {
+		b := build(n)
+		b.Event.Payload, b.Event.Script, b.Event.Config, b.Script = payload, payload+"1", payload+"2", payload+"3"
+		create(t, s, b)
+		got, err := s.Build(t.Context(), b.ID)
+		must(t, err)
+		if got.Event.Payload != payload || got.Event.Script != payload+"1" || got.Event.Config != payload+"2" || got.Script != payload+"3" {
+			t.Errorf("payload %q came back as %q, script %q", payload, got.Event.Payload, got.Script)
+		}
+		got, err = s.UpdateBuild(t.Context(), b.ID, func(b *brigade.Build) error {
+			b.Script = ""
+			return nil
+		})
+		must(t, err)
+		again, err := s.Build(t.Context(), b.ID)
+		must(t, err)
+		if got.Event.Payload != payload || again.Event.Payload != payload || again.Script != "" || again.Event.Config != payload+"2" {
+			t.Errorf("an update changed the payload %q to %q, or kept the script %q", payload, again.Event.Payload, again.Script)
+		}
+	}
+}
+
+func testBuildLargePayload(t *testing.T, s brigade.Store) {
+	b := build(1)
+	b.Event.Payload = strings.Repeat("0123456789abcdef", brigade.MaxPayloadBytes/16)
+	create(t, s, b)
+	_, err := s.UpdateBuild(t.Context(), b.ID, func(b *brigade.Build) error {
+		b.State = brigade.StateRunning
+		return nil
+	})
+	must(t, err)
+	got, err := s.Build(t.Context(), b.ID)
+	must(t, err)
+	if got.Event.Payload != b.Event.Payload || got.State != brigade.StateRunning {
+		t.Errorf("a payload of %d bytes came back with %d", len(b.Event.Payload), len(got.Event.Payload))
+	}
+	must(t, s.DeleteBuild(t.Context(), b.ID))
+}
+
+func testBuildConflict(t *testing.T, s brigade.Store) {
+	create(t, s, build(1))
+	again := build(1)
+	again.Event.Payload, again.Project = "other", "other"
+	_, err := s.CreateBuild(t.Context(), again)
+	wantCode(t, err, brigade.CodeConflict)
+	got, err := s.Build(t.Context(), again.ID)
+	must(t, err)
+	same(t, "the build that was there first", got, build(1))
+}
+
+func keyed(n int, projectID, key string) *brigade.Build {
+	b := build(n)
+	b.ProjectID, b.Event.Key = projectID, key
+	return b
+}
+
+func testEventKey(t *testing.T, s brigade.Store) {
+	ctx := t.Context()
+	first := create(t, s, keyed(1, "p", "k"), keyed(2, "p", ""), keyed(3, "p", ""), keyed(4, "q", "k"), keyed(5, "p", "K"))
+	for _, repeat := range []*brigade.Build{keyed(6, "p", "k"), keyed(1, "p", "k")} {
+		got, err := s.CreateBuild(ctx, repeat)
+		must(t, err)
+		same(t, "the build of a repeated event", got, first)
+	}
+	_, err := s.Build(ctx, keyed(6, "p", "k").ID)
+	wantCode(t, err, brigade.CodeNotFound)
+	// A taken ID with a new key is still a conflict, and the key is not used up.
+	_, err = s.CreateBuild(ctx, keyed(1, "p", "new"))
+	wantCode(t, err, brigade.CodeConflict)
+	create(t, s, keyed(7, "p", "new"))
+	// After the first build is gone, its event may come again.
+	must(t, s.DeleteBuild(ctx, first.ID))
+	create(t, s, keyed(8, "p", "k"))
+}
+
+func testEventKeyRace(t *testing.T, s brigade.Store) {
+	const rounds, racers = 20, 8
+	var wg sync.WaitGroup
+	var made atomic.Int32
+	answers := make([][racers]string, rounds)
+	for r := range racers {
+		wg.Go(func() {
+			for round := range rounds {
+				b := keyed(round*racers+r+1, "p", fmt.Sprint("key", round))
+				got, err := s.CreateBuild(t.Context(), b)
+				if err != nil {
+					t.Errorf("CreateBuild: %v", err)
+					return
+				}
+				if got.ID == b.ID {
+					made.Add(1)
+				}
+				answers[round][r] = got.ID
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != rounds {
+		t.Errorf("%d builds were made for %d events", made.Load(), rounds)
+	}
+	for round, of := range answers {
+		for _, id := range of {
+			if id != of[0] {
+				t.Errorf("event %d was answered with %q", round, of)
+				break
+			}
+		}
+	}
+	all, err := s.ListBuilds(t.Context(), brigade.BuildFilter{Limit: 1000})
+	must(t, err)
+	if len(all) != rounds {
+		t.Errorf("%d builds are stored for %d events", len(all), rounds)
+	}
+}
+
+func testBuildPrefix(t *testing.T, s brigade.Store) {
+	ctx := t.Context()
+	for _, id := range []string{"01kaaa1", "01kaaa2", "01kb", "01kbx", "01k%", "01k_"} {
+		b := build(0)
+		b.ID = id
+		create(t, s, b)
+	}
+	for prefix, want := range map[string]string{
+		"01kaaa1": "01kaaa1", "01kaaa2": "01kaaa2", "01kb": "01kb", "01kbx": "01kbx", "01KBX": "01kbx", "01k%": "01k%", "01k_": "01k_",
+	} {
+		got, err := s.Build(ctx, prefix)
+		if err != nil || got.ID != want {
+			t.Errorf("Build(%q) = %v, %v; want %s", prefix, got, err, want)
+		}
+	}
+	for _, prefix := range []string{"01k", "0", "01kaaa", "01KAAA"} {
+		_, err := s.Build(ctx, prefix)
+		if e := wantCode(t, err, brigade.CodeConflict); e.Hint == "" {
+			t.Errorf("an ambiguous prefix %q has no hint", prefix)
+		}
+	}
+	for _, prefix := range []string{"", "01kaaa11", "x", "1ka", "%", "01k*", "\xff", "01k\x00"} {
+		_, err := s.Build(ctx, prefix)
+		wantCode(t, err, brigade.CodeNotFound)
+	}
+	wantCode(t, s.DeleteBuild(ctx, "01kbx1"), brigade.CodeNotFound)
+	wantCode(t, s.DeleteBuild(ctx, "01kaaa"), brigade.CodeNotFound) // never by prefix
+}
+
+func testUpdate(t *testing.T, s brigade.Store) {
+	ctx := t.Context()
+	b := create(t, s, fullBuild(1), build(2))
+	_, err := s.UpdateBuild(ctx, "01knothing", func(*brigade.Build) error { return nil })
+	wantCode(t, err, brigade.CodeNotFound)
+
+	refused := errors.New("refused")
+	_, err = s.UpdateBuild(ctx, b.ID, func(b *brigade.Build) error {
+		b.State, b.Failure.Message, b.Event.Payload = brigade.StateRunning, "changed", "changed"
+		return refused
+	})
+	if err != refused { //nolint:errorlint // the contract: as it is
+		t.Errorf("the error of change came back as %v", err)
+	}
+	_, err = s.UpdateBuild(ctx, b.ID, func(b *brigade.Build) error {
+		b.ID = "other"
+		return nil
+	})
+	wantCode(t, err, brigade.CodeInvalid)
+	got, err := s.Build(ctx, b.ID)
+	must(t, err)
+	same(t, "build after a refused change", got, b)
+
+	change := func(b *brigade.Build) error {
+		b.State, b.Failure, b.ExitCode = brigade.StateSucceeded, nil, 0
+		b.Script, b.Event.Revision.Commit, b.Runner = "new script", "ffff", "process"
+		return nil
+	}
+	must(t, change(b))
+	got, err = s.UpdateBuild(ctx, b.ID, change)
+	must(t, err)
+	same(t, "answer of UpdateBuild", got, b)
+	got, err = s.Build(ctx, b.ID)
+	must(t, err)
+	same(t, "build after an update", got, b)
+	for filter, want := range map[*brigade.BuildFilter]string{
+		{States: []brigade.State{brigade.StateSucceeded}}: "1.",
+		{States: []brigade.State{brigade.StateFailed}}:    "",
+		{Text: "FFFF"}:   "1.",
+		{Text: "0a1b2c"}: "",
+	} {
+		listed, err := s.ListBuilds(ctx, *filter)
+		must(t, err)
+		if ids(listed) != want {
+			t.Errorf("after the update %+v lists %q", *filter, ids(listed))
+		}
+	}
+}
+
+func testUpdateRace(t *testing.T, s brigade.Store) {
+	const racers, each = 8, 25
+	b := create(t, s, build(1))
+	refused := errors.New("refused")
+	var wg sync.WaitGroup
+	for range racers {
+		wg.Go(func() {
+			for n := range each {
+				_, err := s.UpdateBuild(t.Context(), b.ID, func(b *brigade.Build) error {
+					b.Attempt++
+					if n%5 == 4 {
+						return refused
+					}
+					b.Event.LongTitle += "x"
+					return nil
+				})
+				if err != nil && !errors.Is(err, refused) {
+					t.Errorf("UpdateBuild: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	got, err := s.Build(t.Context(), b.ID)
+	must(t, err)
+	if want := racers * each * 4 / 5; got.Attempt != want || len(got.Event.LongTitle) != want {
+		t.Errorf("%d updates were made, %d and %d are there", want, got.Attempt, len(got.Event.LongTitle))
+	}
+}
+
+func testDelete(t *testing.T, s brigade.Store) {
+	ctx := t.Context()
+	b := create(t, s, fullBuild(1), build(2))
+	other := build(2)
+	for _, of := range []*brigade.Build{b, other} {
+		must(t, s.PutJob(ctx, job(of, "test", 1)))
+		must(t, s.AppendLog(ctx, lines(of.ID, "", 1, 3)))
+		must(t, s.AppendLog(ctx, lines(of.ID, "test-"+of.ID, 1, 3)))
+	}
+	must(t, s.DeleteBuild(ctx, b.ID))
+	wantCode(t, s.DeleteBuild(ctx, b.ID), brigade.CodeNotFound)
+	_, err := s.Build(ctx, b.ID)
+	wantCode(t, err, brigade.CodeNotFound)
+	_, err = s.Job(ctx, "test-"+b.ID)
+	wantCode(t, err, brigade.CodeNotFound)
+	for _, jobID := range []string{"", "test-"} {
+		read, err := s.ReadLog(ctx, brigade.LogQuery{BuildID: b.ID, JobID: jobID + strings.Repeat(b.ID, len(jobID)/5)})
+		must(t, err)
+		kept, err := s.ReadLog(ctx, brigade.LogQuery{BuildID: other.ID, JobID: jobID + strings.Repeat(other.ID, len(jobID)/5)})
+		must(t, err)
+		if len(read) != 0 || len(kept) != 3 {
+			t.Errorf("after the deletion the log has %d lines, that of the other build %d", len(read), len(kept))
+		}
+	}
+	// The same build again starts from nothing.
+	create(t, s, build(1))
+	jobs, err := s.ListJobs(ctx, b.ID)
+	must(t, err)
+	read, err := s.ReadLog(ctx, brigade.LogQuery{BuildID: b.ID})
+	must(t, err)
+	got, err := s.Build(ctx, b.ID)
+	must(t, err)
+	if len(jobs) != 0 || len(read) != 0 || got.Script != "" || got.Event.Config != "" {
+		t.Errorf("a new build with a deleted one's ID has %d jobs, %d lines, script %q", len(jobs), len(read), got.Script)
+	}
+}
