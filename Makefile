@@ -39,8 +39,8 @@ bench: ## speed and memory, as ratios to a reference measured in the same run
 docs: ## write again what is generated in docs/reference
 	go generate ./docs/...
 
-engine: ## start a container engine for tests in /tmp/brig-engine (stop: scripts/engine.sh stop DIR)
-	sh scripts/engine.sh start /tmp/brig-engine
+engine: ## start a container engine for tests, until Ctrl-C
+	go run ./e2e/engine/cmd/engine
 
 clean: ## remove what was built
 	rm -rf bin dist

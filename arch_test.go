@@ -45,7 +45,7 @@ var homes = map[string][]string{
 	"github.com/evanw/esbuild":       {"script"},
 	"github.com/go-git/":             {"source"},
 	"github.com/go-sourcemap/":       {"script"},
-	"github.com/goccy/go-yaml":       {"app", "internal/yaml"},
+	"github.com/goccy/go-yaml":       {"cmd"},
 	"github.com/moby/moby/":          {"runner/docker"},
 	"github.com/containerd/errdefs":  {"runner/docker"},
 	"github.com/opencontainers/":     {"runner/docker"},
@@ -62,6 +62,9 @@ var stdio = map[string]bool{
 	"Exit": true, "Args": true, "Getenv": true, "LookupEnv": true, "Environ": true,
 	"Setenv": true, "Stdin": true, "Stdout": true, "Stderr": true,
 }
+
+// programs are the folders in which that happens.
+var programs = []string{"app", "cmd", "e2e", "bench"}
 
 const (
 	maxFileLines        = 500
@@ -235,7 +238,7 @@ func TestNoSelfRegistration(t *testing.T) {
 
 func TestProcessGlobalsEnterThroughOptions(t *testing.T) {
 	for _, f := range goFiles(t) {
-		if f.test || f.ast.Name.Name == "main" || within(f.dir, "app") || within(f.dir, "cmd") {
+		if f.test || f.ast.Name.Name == "main" || slices.Contains(programs, top(f.dir)) {
 			continue
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {

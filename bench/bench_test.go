@@ -2,11 +2,10 @@ package bench
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/brigadecore/brigade/v3/e2e/engine"
 )
 
 const hello = `
@@ -79,11 +78,7 @@ events.on("exec", () => new Job("loud", "alpine:3.20", ["yes '" + line + "' | he
 // BenchmarkDockerJob is what a job costs on the docker runner, beside `podman
 // run` of the same image and command on the same engine.
 func BenchmarkDockerJob(b *testing.B) {
-	engine, ok := strings.CutPrefix(os.Getenv("DOCKER_HOST"), "unix://")
-	dir := filepath.Dir(engine)
-	if _, err := os.Stat(filepath.Join(dir, "root")); !ok || err != nil {
-		b.Skip("needs an engine of scripts/engine.sh in DOCKER_HOST")
-	}
+	e := engine.Start(b, engine.Options{Images: []string{"docker.io/library/alpine:3.20"}})
 	p := newPlace(b, `
 const { events, Job } = require("brigadier");
 events.on("exec", async (e) => {
@@ -94,15 +89,20 @@ events.on("exec", async (e) => {
   }
 });
 `)
-	p.env = append(p.env, "CONTAINERS_CONF="+filepath.Join(dir, "containers.conf"))
-	podman := []string{"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"),
-		"--cgroup-manager", "cgroupfs", "--events-backend", "file", "run", "--rm", "alpine:3.20", "true"}
+	p.env = append(p.env, "DOCKER_HOST="+e.Host)
+	podman := func() time.Duration {
+		started := time.Now()
+		if out, err := e.Command(b.Context(), "run", "--rm", "alpine:3.20", "true").CombinedOutput(); err != nil {
+			b.Fatalf("podman run: %v\n%s", err, out)
+		}
+		return time.Since(started)
+	}
 	const more = 4
 	for b.Loop() {
 		times := median(5,
 			func() time.Duration { return p.brig(b, "--runner", "docker", "-i", "1").took },
 			func() time.Duration { return p.brig(b, "--runner", "docker", "-i", fmt.Sprint(1+more)).took },
-			func() time.Duration { return p.run(b, "podman", podman...).took },
+			podman,
 		)
 		job := (times[1] - times[0]) / more
 		b.ReportMetric(milliseconds(job), "job-ms")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/e2e/engine"
 )
 
 // expectation is what an example's expect.json says about one run of it.
@@ -84,12 +85,12 @@ func readExpectations(t *testing.T, file string) []expectation {
 }
 
 func runExample(t *testing.T, dir, runner string, runs []expectation) {
-	skipWithout(t, runner)
 	copied := filepath.Join(t.TempDir(), filepath.Base(dir))
 	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
 	m := newMachine(t, copied)
+	m.needs(t, runner)
 	ran := 0
 	for _, want := range runs {
 		if len(want.Runners) > 0 && !slices.Contains(want.Runners, runner) {
@@ -98,6 +99,7 @@ func runExample(t *testing.T, dir, runner string, runs []expectation) {
 		}
 		if !want.KeepsState {
 			m = newMachine(t, copied)
+			m.needs(t, runner)
 		}
 		ran++
 		out := m.brig(t, want.args(runner)...)
@@ -111,23 +113,20 @@ func runExample(t *testing.T, dir, runner string, runs []expectation) {
 	}
 }
 
-// skipWithout skips what this machine cannot run; with CI=true nothing is.
-func skipWithout(t *testing.T, runner string) {
+// needs skips what this machine cannot run; where an engine is required, it
+// fails instead.
+func (m *machine) needs(t *testing.T, runner string) {
 	t.Helper()
-	missing := ""
 	switch {
-	case runner == "docker" && os.Getenv("DOCKER_HOST") == "":
-		missing = "no container engine with the images of scripts/engine.sh (set DOCKER_HOST)"
+	case runner == "docker" && containers != nil:
+		m.env = append(m.env, "DOCKER_HOST="+containers.Host)
+	case runner == "docker" && engine.Required():
+		t.Fatalf("a container engine is required here: %v", noContainers)
+	case runner == "docker":
+		t.Skipf("SKIPPED, no container engine: %v", noContainers)
 	case runner == "process" && runtime.GOOS != "linux":
-		missing = "the examples expect /src, which the process runner has on Linux only"
+		t.Skip("the examples expect /src, which the process runner has on Linux only")
 	}
-	if missing == "" {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal(missing)
-	}
-	t.Skip(missing)
 }
 
 func clip(s string) string {

@@ -44,6 +44,14 @@ func buildAndRun(m *testing.M) (int, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("build brig: %w\n%s", err, out)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	defer cancel()
+	if err := startEngine(ctx); err != nil {
+		return 0, err
+	}
+	if containers != nil {
+		defer func() { _ = containers.Close() }()
+	}
 	return m.Run(), nil
 }
 
@@ -60,7 +68,7 @@ func newMachine(t *testing.T, dir string) *machine {
 	t.Helper()
 	home := t.TempDir()
 	m := &machine{dir: dir, home: home}
-	for _, name := range []string{"PATH", "DOCKER_HOST", "TMPDIR", "SystemRoot", "GOROOT", "GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOFLAGS"} {
+	for _, name := range []string{"PATH", "TMPDIR", "SystemRoot", "GOROOT", "GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOFLAGS"} {
 		if value, ok := os.LookupEnv(name); ok {
 			m.env = append(m.env, name+"="+value)
 		}

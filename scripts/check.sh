@@ -13,7 +13,6 @@ cd "$(dirname "$0")/.."
 export GOTOOLCHAIN=local GOFLAGS=-buildvcs=false
 ci=${CI:-false}
 skipped=""
-engine_dir=""
 # Nothing on this machine but what is named here may decide a test.
 unset BRIGADE_NAMESPACE NO_COLOR 2>/dev/null || true
 
@@ -26,12 +25,6 @@ skip() {
 	skipped="$skipped
   $1"
 }
-done_with() { # the engine must not outlive the check, however it ends
-	[ -z "$engine_dir" ] || sh scripts/engine.sh stop "$engine_dir" || true
-}
-trap done_with EXIT
-trap 'exit 130' INT TERM
-
 # need TOOL PACKAGE: is TOOL here, or can it be installed?
 need() {
 	have "$1" && return 0
@@ -45,27 +38,18 @@ need() {
 	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $2 >/dev/null 2>&1 && have "$1"
 }
 
-start_engine() {
-	[ -z "${DOCKER_HOST-}" ] || { echo "engine: $DOCKER_HOST"; return 0; }
-	[ "$(uname -s)" = Linux ] || { skip "tests with a container engine: set DOCKER_HOST"; return 0; }
-	[ "$(id -u)" = 0 ] || { skip "tests with a container engine: run as root, or set DOCKER_HOST"; return 0; }
+# The tests start an engine of their own (e2e/engine) when they find these.
+find_engine() {
 	for pair in podman:podman runc:runc busybox:busybox-static newuidmap:uidmap; do
-		need "${pair%%:*}" "${pair##*:}" || { skip "tests with a container engine: ${pair##*:} is not installed"; return 0; }
+		[ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && need "${pair%%:*}" "${pair##*:}" && continue
+		skip "jobs in containers: that needs Linux, root, podman, runc, busybox-static and uidmap"
+		return 0
 	done
-	engine_dir=$(mktemp -d /tmp/brige.XXXXXX)
-	rmdir "$engine_dir"
-	if DOCKER_HOST=$(sh scripts/engine.sh start "$engine_dir"); then
-		export DOCKER_HOST
-		echo "engine: $DOCKER_HOST (podman, its images made on the spot)"
-	else
-		unset DOCKER_HOST
-		skip "tests with a container engine: it does not start"
-	fi
 }
 
 step_format() {
 	say "format: gofmt"
-	bad=$(gofmt -l $(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))
+	bad=$(gofmt -l .)
 	[ -z "$bad" ] || fail "gofmt these files: $bad"
 }
 
@@ -85,7 +69,7 @@ step_lint() {
 
 step_test() {
 	say "test: go test, every example on every runner that is here"
-	start_engine
+	find_engine
 	race=-race
 	if ! need gcc "gcc libc6-dev"; then
 		skip "the race detector: there is no C compiler (gcc)"
