@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 // dependency that is not named here has no home and may not be imported.
 var homes = map[string][]string{
 	"charm.land/":                    {"tui"},
+	"github.com/clipperhouse/":       {"tui"},
 	"github.com/Masterminds/semver/": {"script/npm"},
 	"github.com/charmbracelet/":      {"tui"},
 	"github.com/cpuguy83/dockercfg":  {"runner/docker"},
@@ -63,8 +64,9 @@ var stdio = map[string]bool{
 	"Setenv": true, "Stdin": true, "Stdout": true, "Stderr": true,
 }
 
-// programs are the folders in which that happens.
-var programs = []string{"app", "cmd", "e2e", "bench"}
+// programs are the folders in which that happens: script/wire is the program
+// that a script's child process runs.
+var programs = []string{"app", "cmd", "e2e", "bench", "script/wire"}
 
 const (
 	maxFileLines        = 500
@@ -238,7 +240,7 @@ func TestNoSelfRegistration(t *testing.T) {
 
 func TestProcessGlobalsEnterThroughOptions(t *testing.T) {
 	for _, f := range goFiles(t) {
-		if f.test || f.ast.Name.Name == "main" || slices.Contains(programs, top(f.dir)) {
+		if f.test || f.ast.Name.Name == "main" || slices.ContainsFunc(programs, func(folder string) bool { return within(f.dir, folder) }) {
 			continue
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
