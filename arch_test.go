@@ -37,24 +37,25 @@ var mayImport = map[string][]string{
 // homes says where each dependency lives: the one folder that imports it. A
 // dependency that is not named here has no home and may not be imported.
 var homes = map[string][]string{
-	"charm.land/":                    {"tui"},
-	"github.com/clipperhouse/":       {"tui"},
-	"github.com/Masterminds/semver/": {"script/npm"},
-	"github.com/charmbracelet/":      {"tui"},
-	"github.com/cpuguy83/dockercfg":  {"runner/docker"},
-	"github.com/dop251/goja":         {"script"},
-	"github.com/evanw/esbuild":       {"script"},
-	"github.com/go-git/":             {"source"},
-	"github.com/go-sourcemap/":       {"script"},
-	"github.com/goccy/go-yaml":       {"cmd"},
-	"github.com/moby/moby/":          {"runner/docker"},
-	"github.com/containerd/errdefs":  {"runner/docker"},
-	"github.com/opencontainers/":     {"runner/docker"},
-	"github.com/distribution/":       {"runner/docker"},
-	"github.com/oklog/ulid/":         {"internal/id"},
-	"github.com/spf13/":              {"cmd"},
-	"modernc.org/sqlite":             {"store/sqlite"},
-	"golang.org/x/":                  {"*"}, // the Go project's own
+	"charm.land/":                            {"tui"},
+	"github.com/clipperhouse/":               {"tui"},
+	"github.com/Masterminds/semver/":         {"script/npm"},
+	"github.com/charmbracelet/":              {"tui"},
+	"github.com/cpuguy83/dockercfg":          {"runner/docker"},
+	"github.com/dop251/goja":                 {"script"},
+	"github.com/evanw/esbuild":               {"script"},
+	"github.com/go-git/":                     {"source"},
+	"github.com/go-sourcemap/":               {"script"},
+	"github.com/goccy/go-yaml":               {"cmd"},
+	"github.com/moby/moby/":                  {"runner/docker"},
+	"github.com/containerd/errdefs":          {"runner/docker"},
+	"github.com/opencontainers/":             {"runner/docker"},
+	"github.com/distribution/":               {"runner/docker"},
+	"github.com/oklog/ulid/":                 {"internal/id"},
+	"github.com/spf13/":                      {"cmd"},
+	"github.com/santhosh-tekuri/jsonschema/": {"tui"}, // its tests: the schema of brig run -o json
+	"modernc.org/sqlite":                     {"store/sqlite"},
+	"golang.org/x/":                          {"*"}, // the Go project's own
 }
 
 // stdio lists what enters through options (rule 6): only programs and app,
