@@ -1,12 +1,14 @@
 package npm
 
 import (
+	"container/heap"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	brigade "github.com/brigadecore/brigade/v3"
 )
@@ -21,6 +23,8 @@ type node struct {
 	children map[string]*node
 	edges    []*edge
 	required bool // a failure below it fails everything
+	depth    int
+	where    string // its path, as ordered
 }
 
 type edgeKind int
@@ -65,8 +69,8 @@ func (e *edge) satisfied(n *node) bool {
 	return n != nil && e.spec.accepts(n.rel.name, n.rel.version, n.rel.resolved)
 }
 
-// resolver turns wishes into a tree: breadth first, each package as high up
-// as it conflicts with nothing.
+// resolver turns wishes into a tree: from the top down, each package as high
+// up as it conflicts with nothing.
 type resolver struct {
 	registry  *registry
 	project   *project
@@ -97,18 +101,44 @@ func (r *resolver) resolve(ctx context.Context, list []wish) (*Lock, error) {
 		r.root.edges = append(r.root.edges, &edge{from: r.root, name: w.name, text: w.text, spec: w.spec, kind: kind})
 	}
 	r.prefetch(ctx, r.root)
-	queue := []*node{r.root}
-	for len(queue) > 0 {
-		placed, err := r.node(ctx, queue[0])
+	queue := &nodeQueue{r.root}
+	for queue.Len() > 0 {
+		placed, err := r.node(ctx, heap.Pop(queue).(*node))
 		if err != nil {
 			return nil, err
 		}
-		queue = append(queue[1:], placed...)
+		for _, n := range placed {
+			heap.Push(queue, n)
+		}
 	}
 	if err := r.failures(); err != nil {
 		return nil, err
 	}
 	return r.lock(list, r.overrides), nil
+}
+
+// nodeQueue gives the node that lies highest in the tree, by name among equal
+// ones. npm goes in the same order, which is why its trees and ours agree.
+type nodeQueue []*node
+
+// Len, Less, Swap, Push and Pop are for container/heap.
+func (q nodeQueue) Len() int      { return len(q) }
+func (q nodeQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q nodeQueue) Less(i, j int) bool {
+	if q[i].depth != q[j].depth {
+		return q[i].depth < q[j].depth
+	}
+	return q[i].where < q[j].where
+}
+
+// Push adds a node.
+func (q *nodeQueue) Push(x any) { *q = append(*q, x.(*node)) }
+
+// Pop removes the last node.
+func (q *nodeQueue) Pop() any {
+	last := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
+	return last
 }
 
 // node settles the dependencies of n, then the peers of what was placed for
@@ -312,7 +342,8 @@ func (r *resolver) add(ctx context.Context, at *node, e *edge, rel *release) (*n
 	if r.count++; r.count > r.limits.Packages {
 		return nil, brigade.Errorf(brigade.CodeDependency, "the dependencies are more than %d packages", r.limits.Packages)
 	}
-	n := &node{name: e.name, rel: rel, parent: at, from: e.from, children: map[string]*node{}}
+	n := &node{name: e.name, rel: rel, parent: at, from: e.from, children: map[string]*node{}, depth: at.depth + 1}
+	n.where = strings.ToLower(n.path())
 	for _, other := range at.hidden(e.name) {
 		other.to = n
 	}
