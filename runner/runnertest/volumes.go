@@ -29,7 +29,7 @@ func emptyDir(h *harness) {
 }
 
 func subPathAndReadOnly(h *harness) {
-	spec := h.spec("sub-path", "echo x > /whole/part/file", "cat /part/file", "if echo y > /part/other 2> /dev/null; then echo written; else echo refused; fi", "ls /whole")
+	spec := h.spec("sub-path", "echo x > /whole/part/file", "cat /part/file", "if ( echo y > /part/other ) 2> /dev/null; then echo written; else echo refused; fi", "ls /whole")
 	spec.Volumes = []brigade.Volume{{Name: "v", EmptyDir: &brigade.EmptyDir{}}}
 	spec.VolumeMounts = []brigade.VolumeMount{
 		{Name: "v", MountPath: "/whole"},
@@ -61,7 +61,7 @@ func hostPath(h *harness) {
 }
 
 func hostPathReadOnly(h *harness) {
-	spec, root := h.hostMount("host-ro", "cat /from/host/file", "if echo x > /from/host/new 2> /dev/null; then echo written; else echo refused; fi")
+	spec, root := h.hostMount("host-ro", "cat /from/host/file", "if ( echo x > /from/host/new ) 2> /dev/null; then echo written; else echo refused; fi")
 	spec.VolumeMounts[0].ReadOnly = true
 	h.wantOutput(spec, "", "from the host\nrefused\n")
 	if _, err := os.Stat(filepath.Join(root, "new")); err == nil {
