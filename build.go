@@ -37,6 +37,28 @@ type Build struct {
 	Runner    string    `json:"runner,omitempty"` // which runner ran its jobs
 	Script    string    `json:"script,omitempty"` // the script as it ran
 	Lease     Lease     `json:"lease,omitzero"`
+
+	Priority       int            `json:"priority,omitempty"`       // higher ones are started first
+	ConcurrencyKey string         `json:"concurrencyKey,omitempty"` // what it shares a limit with
+	NotBefore      time.Time      `json:"notBefore,omitzero"`       // it waits at least until then
+	Cancel         *CancelRequest `json:"cancel,omitempty"`         // somebody wants it to end
+	Pinned         bool           `json:"pinned,omitempty"`         // retention leaves it alone
+	Waiting        string         `json:"waiting,omitempty"`        // what a pending build waits for, for people
+	History        []Step         `json:"history,omitempty"`        // every change of state
+}
+
+// CancelRequest asks for a build's end.
+type CancelRequest struct {
+	Time   time.Time `json:"time"`
+	Actor  string    `json:"actor,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Step is a change of state and when it happened.
+type Step struct {
+	State State     `json:"state"`
+	Time  time.Time `json:"time"`
+	Note  string    `json:"note,omitempty"`
 }
 
 // Lease says who runs a build and until when nobody else may.

@@ -40,6 +40,11 @@ type JobSpec struct {
 	VolumeMounts     []VolumeMount       `json:"volumeMounts,omitempty"`
 	Annotations      map[string]string   `json:"annotations,omitempty"`
 	StreamLogs       bool                `json:"streamLogs,omitempty"`
+
+	// What v1 does not have.
+	Retry     *Retry   `json:"retry,omitempty"`     // run it again when it fails
+	Fallible  bool     `json:"fallible,omitempty"`  // its failure resolves run() instead of rejecting it
+	Artifacts []string `json:"artifacts,omitempty"` // paths and patterns, relative to mountPath, of files to keep
 }
 
 // EnvValue is a job's environment value: a string, or in a cluster a
@@ -307,4 +312,13 @@ type Job struct {
 	Outputs   map[string]any `json:"outputs,omitempty"`
 	LogBytes  int64          `json:"logBytes"`            // as printed, before the cap
 	Truncated bool           `json:"truncated,omitempty"` // the kept log is not all of it
+	Artifacts []Artifact     `json:"artifacts,omitempty"`
+	History   []Step         `json:"history,omitempty"` // every change of state
+}
+
+// Artifact is a file that a job left behind and that was kept.
+type Artifact struct {
+	Name   string `json:"name"` // its path, relative to the job's mountPath
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
 }

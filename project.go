@@ -3,7 +3,11 @@ package brigade
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Project is what events belong to: a repository, its settings and its secrets.
@@ -34,6 +38,145 @@ type Project struct {
 
 	AllowPrivilegedJobs bool `json:"allowPrivilegedJobs"`
 	AllowHostMounts     bool `json:"allowHostMounts"`
+
+	// What v1 does not have.
+	Limits        Limits          `json:"limits,omitzero"`
+	Concurrency   *Concurrency    `json:"concurrency,omitempty"`
+	Priorities    map[string]int  `json:"priorities,omitempty"` // event type → priority; higher first, default 0
+	Subscriptions []Subscription  `json:"subscriptions,omitempty"`
+	Schedules     []Schedule      `json:"schedules,omitempty"`
+	Retry         *Retry          `json:"retry,omitempty"` // of whole builds that fail
+	Retention     *Retention      `json:"retention,omitempty"`
+	Forks         Forks           `json:"forks,omitzero"`
+	Registry      RegistryGateway `json:"registryGateway,omitzero"`
+	NoReports     bool            `json:"noReports,omitempty"` // do not report build results back to the forge
+}
+
+// Limits bound what a project may use. Zero means the installation's limit.
+type Limits struct {
+	Builds  int      `json:"builds,omitempty"`  // running at once
+	Jobs    int      `json:"jobs,omitempty"`    // running at once
+	Events  int      `json:"events,omitempty"`  // accepted per minute
+	Timeout Duration `json:"timeout,omitempty"` // of a build
+}
+
+// Concurrency bounds builds that share a key.
+type Concurrency struct {
+	Key      string   `json:"key"`             // CEL over event and project, gives a string; "" groups all builds
+	Limit    int      `json:"limit,omitempty"` // default 1
+	Strategy Strategy `json:"strategy,omitempty"`
+}
+
+// Strategy says what happens to builds beyond a concurrency limit.
+type Strategy string
+
+// The strategies.
+const (
+	StrategyQueue        Strategy = "queue"         // they wait; the default
+	StrategyCancelOldest Strategy = "cancel-oldest" // the oldest running one is canceled to make room
+	StrategyNewestWins   Strategy = "newest-wins"   // of those that wait only the newest is kept
+	StrategyReject       Strategy = "reject"        // they are not started at all
+)
+
+// Subscription makes a project take events that do not name it.
+type Subscription struct {
+	Provider string   `json:"provider,omitempty"` // empty: any
+	Types    []string `json:"types,omitempty"`    // empty: any; a * at the end matches the rest
+	Filter   string   `json:"filter,omitempty"`   // CEL over event, payload (parsed) and project; empty: all
+}
+
+// Schedule starts a build by the clock.
+type Schedule struct {
+	Name     string   `json:"name"`
+	Cron     string   `json:"cron"`               // five fields or @hourly, @daily …
+	TimeZone string   `json:"timeZone,omitempty"` // IANA name; default UTC
+	Event    string   `json:"event,omitempty"`    // default "cron"
+	Payload  string   `json:"payload,omitempty"`
+	Ref      string   `json:"ref,omitempty"`
+	Jitter   Duration `json:"jitter,omitempty"`  // up to this much later, the same for each name
+	CatchUp  string   `json:"catchUp,omitempty"` // after downtime: none (default), last, all
+	Paused   bool     `json:"paused,omitempty"`
+}
+
+// Retry runs something that failed again.
+type Retry struct {
+	Limit   int      `json:"limit"`             // how often at the most, after the first time
+	Backoff Duration `json:"backoff,omitempty"` // before the first repeat, doubled each time; default 1 s, at most 10 min
+}
+
+// Delay is how long to wait before the nth repeat, counted from 1.
+func (r Retry) Delay(n int) time.Duration {
+	const most = 10 * time.Minute
+	d := time.Duration(r.Backoff)
+	if d <= 0 {
+		d = time.Second
+	}
+	for i := 1; i < n && d < most; i++ {
+		d *= 2
+	}
+	return min(d, most)
+}
+
+// Retention says how long builds are kept. Zero means without limit; pinned
+// builds are always kept.
+type Retention struct {
+	Age       Duration `json:"age,omitempty"`
+	FailedAge Duration `json:"failedAge,omitempty"` // of failed ones; default Age
+	Count     int      `json:"count,omitempty"`     // the newest ones of the project
+}
+
+// Forks says what pull requests from elsewhere may do.
+type Forks struct {
+	Authors []string `json:"authors,omitempty"` // author associations that may start builds; default COLLABORATOR, OWNER, MEMBER
+	Secrets bool     `json:"secrets,omitempty"` // forks get the project's secrets
+	Script  bool     `json:"script,omitempty"`  // forks bring their own script instead of the base branch's
+}
+
+// RegistryGateway guards the container-registry gateway of a project.
+type RegistryGateway struct {
+	Token           string `json:"token,omitempty"`
+	Unauthenticated bool   `json:"unauthenticated,omitempty"` // as v1: who knows the name may start builds
+}
+
+// Duration is a time.Duration that is written "1h30m" in JSON; numbers are
+// read as seconds.
+type Duration time.Duration
+
+// MarshalJSON writes the text form.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+
+// UnmarshalJSON reads "1h30m", "7d" or a number of seconds.
+func (d *Duration) UnmarshalJSON(data []byte) error {
+	var seconds float64
+	if json.Unmarshal(data, &seconds) == nil {
+		*d = Duration(seconds * float64(time.Second))
+		return nil
+	}
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return fmt.Errorf("a duration is a text such as \"1h30m\" or a number of seconds")
+	}
+	parsed, err := ParseDuration(text)
+	*d = Duration(parsed)
+	return err
+}
+
+// ParseDuration is time.ParseDuration that also knows days: "7d", "1d12h".
+func ParseDuration(text string) (time.Duration, error) {
+	days, rest, found := strings.Cut(text, "d")
+	if !found {
+		return time.ParseDuration(text)
+	}
+	n, err := strconv.ParseFloat(days, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a duration: write it like 90s, 1h30m or 7d", text)
+	}
+	d := time.Duration(n * 24 * float64(time.Hour))
+	if rest == "" {
+		return d, nil
+	}
+	more, err := time.ParseDuration(rest)
+	return d + more, err
 }
 
 // Repo is where a project's files are, and what opens it.
@@ -100,14 +243,14 @@ func ProjectID(name string) string {
 func (p *Project) WithoutSecrets() *Project {
 	c := *p
 	c.Secrets = nil
-	c.SharedSecret, c.GenericGatewaySecret = "", ""
+	c.SharedSecret, c.GenericGatewaySecret, c.Registry.Token = "", "", ""
 	c.Repo.SSHKey, c.Repo.SSHCert, c.Repo.Token = "", "", ""
 	return &c
 }
 
 // SecretValues returns every secret string of p, nested ones too, for masking.
 func (p *Project) SecretValues() []string {
-	values := []string{p.SharedSecret, p.GenericGatewaySecret, p.Repo.SSHKey, p.Repo.SSHCert, p.Repo.Token}
+	values := []string{p.SharedSecret, p.GenericGatewaySecret, p.Registry.Token, p.Repo.SSHKey, p.Repo.SSHCert, p.Repo.Token}
 	return appendStrings(values, p.Secrets)
 }
 

@@ -40,6 +40,10 @@ type JobRun struct {
 	// Notify is told when the job starts pulling and when it starts running,
 	// with a sentence for people. It may be nil.
 	Notify func(state State, message string)
+	// Keep takes the files that Spec.Artifacts names, once the job has ended
+	// and before Wait returns: name is relative to Spec.MountPath. nil: none
+	// are kept.
+	Keep func(name string, size int64, content io.Reader) error
 }
 
 // Execution is a job that was started.

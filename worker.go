@@ -69,4 +69,6 @@ type JobResult struct {
 	Output    string         `json:"output"` // what it printed, cut at the log cap
 	Truncated bool           `json:"truncated,omitempty"`
 	Outputs   map[string]any `json:"outputs,omitempty"`
+	Artifacts []Artifact     `json:"artifacts,omitempty"`
+	Failure   *Error         `json:"failure,omitempty"` // of a fallible job
 }
