@@ -197,7 +197,7 @@ func jsonError(file string, text []byte, err error) error {
 			Hint:    "The file has to be JSON: no comments, no trailing commas.",
 		}
 	}
-	return &brigade.Error{Code: brigade.CodeDependency, Err: err, Message: fmt.Sprintf("%s does not have the form of a manifest: %s", file, err)}
+	return &brigade.Error{Code: brigade.CodeDependency, Err: err, Message: fmt.Sprintf("%s does not have the expected form: %s", file, err)}
 }
 
 // stringMap reads {"name": "text"}. An empty list, as old packages have it,

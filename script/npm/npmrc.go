@@ -180,6 +180,9 @@ func (c *config) apply(list []setting, source, dir string) error {
 // registryURL normalises a registry's address; a user and password in it
 // become a credential.
 func (c *config) registryURL(value, source string) (string, error) {
+	if m := envReference.FindStringSubmatch(value); m != nil {
+		return "", brigade.Errorf(brigade.CodeDependency, "%s takes a registry from the variable %s, which is not set", source, m[2])
+	}
 	u, err := url.Parse(strings.TrimSpace(value))
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return "", brigade.Errorf(brigade.CodeDependency, "%s names a registry that is not an http(s) address", source).

@@ -172,7 +172,7 @@ func hyphen(from, to string) ([]comparator, bool) {
 func parseComparator(s string) ([]comparator, bool) {
 	op, rest := cutOperator(s)
 	p, ok := parsePartial(rest)
-	if !ok {
+	if !ok || rest == "" { // an operator alone is none
 		return nil, false
 	}
 	switch op {
@@ -293,16 +293,18 @@ func parsePartial(s string) (partial, bool) {
 			s = next
 		}
 	}
-	p.pre = strings.TrimPrefix(s, "-")
+	if p.pre = strings.TrimPrefix(s, "-"); p.pre == "" {
+		p.pre = s
+	}
 	if s != "" && !identifiers(p.pre) {
 		return p, false
 	}
 	return p, true
 }
 
-// restOfX says whether what follows an x is harmless: ".x", ".3-beta".
+// restOfX says whether what follows an x is more of it: ".x", ".x.x".
 func restOfX(s string) bool {
-	return s == "" || (s[0] == '.' && identifiers(s[1:])) || (s[0] == '.' && strings.Trim(s, ".xX*") == "")
+	return strings.Trim(s, ".xX*") == "" && !strings.HasSuffix(s, ".")
 }
 
 // identifiers reports whether s is dot-separated letters, digits and hyphens.
