@@ -34,8 +34,11 @@ type Build struct {
 	Ended     time.Time `json:"ended,omitzero"`
 	Attempt   int       `json:"attempt"` // how often its script was started
 	RerunOf   string    `json:"rerunOf,omitempty"`
-	Runner    string    `json:"runner,omitempty"` // which runner ran its jobs
-	Script    string    `json:"script,omitempty"` // the script as it ran
+	Inherit   bool      `json:"inherit,omitempty"`  // jobs that succeeded in RerunOf count as done
+	Retries   int       `json:"retries,omitempty"`  // how often the whole build was run again because it failed
+	RetriedAt time.Time `json:"retriedAt,omitzero"` // when the last of them began: jobs that failed before run again
+	Runner    string    `json:"runner,omitempty"`   // which runner ran its jobs
+	Script    string    `json:"script,omitempty"`   // the script as it ran
 	Lease     Lease     `json:"lease,omitzero"`
 
 	Priority       int            `json:"priority,omitempty"`       // higher ones are started first

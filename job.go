@@ -312,6 +312,7 @@ type Job struct {
 	Outputs   map[string]any `json:"outputs,omitempty"`
 	LogBytes  int64          `json:"logBytes"`            // as printed, before the cap
 	Truncated bool           `json:"truncated,omitempty"` // the kept log is not all of it
+	Inherited string         `json:"inherited,omitempty"` // the build whose result was taken over instead of running it
 	Artifacts []Artifact     `json:"artifacts,omitempty"`
 	History   []Step         `json:"history,omitempty"` // every change of state
 }

@@ -10,8 +10,10 @@ type Worker interface {
 	// RunScript loads the script, fires the event and returns when nothing is
 	// left to do: all jobs over, all timers done. The error is about the
 	// worker itself (CodeScriptCrashed, CodeScriptLimit); a script that does
-	// not load or fails is a ScriptResult with a Failure. When ctx ends, the
-	// script is stopped at once and no `after` or `error` is fired.
+	// not load or fails is a ScriptResult with a Failure. When run.Abort is
+	// closed, the script is told (its AbortSignal, a `cancel` event) and may
+	// clean up; a script that listens to neither is stopped. When ctx ends, it
+	// is stopped at once. In both cases no `after` or `error` is fired.
 	RunScript(ctx context.Context, run ScriptRun, host Host) (ScriptResult, error)
 }
 
@@ -30,6 +32,7 @@ type ScriptRun struct {
 	Modules string
 	Env     map[string]string // process.env
 	Limits  ScriptLimits
+	Abort   <-chan struct{} `json:"-"` // closed when somebody wants the build to end; may be nil
 }
 
 // ScriptLimits bound a script. Zero means the default.

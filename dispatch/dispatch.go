@@ -30,7 +30,11 @@ type Options struct {
 	Grace   time.Duration // between TERM and KILL for a job; default 10 s
 	LogCap  int64         // bytes of a job's log and result that are kept; default brigade.DefaultLogCap
 	MaxJobs int           // jobs running at once; default no limit
-	Limits  brigade.ScriptLimits
+	// Artifacts keeps the files that jobs declare; nil: they are not kept.
+	// MaxArtifact bounds each in bytes; default 1 GiB.
+	Artifacts   Artifacts
+	MaxArtifact int64
+	Limits      brigade.ScriptLimits
 	// Env is what a script finds in process.env besides the build's own
 	// BRIGADE_ variables.
 	Env map[string]string
@@ -64,9 +68,10 @@ type Dispatcher struct {
 	opt   Options
 	slots chan struct{} // nil: no limit
 
-	mu   sync.Mutex
-	runs map[string]*run
-	kill bool
+	mu       sync.Mutex
+	runs     map[string]*run
+	projects map[string]chan struct{} // slots for jobs of projects that have a limit
+	kill     bool
 }
 
 // New returns a Dispatcher, or an error that names the missing part.
@@ -86,13 +91,16 @@ func New(opt Options) (*Dispatcher, error) {
 	if opt.LogCap <= 0 {
 		opt.LogCap = brigade.DefaultLogCap
 	}
+	if opt.MaxArtifact <= 0 {
+		opt.MaxArtifact = 1 << 30
+	}
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Dispatcher{opt: opt, runs: map[string]*run{}}
+	d := &Dispatcher{opt: opt, runs: map[string]*run{}, projects: map[string]chan struct{}{}}
 	if opt.MaxJobs > 0 {
 		d.slots = make(chan struct{}, opt.MaxJobs)
 	}
@@ -129,26 +137,63 @@ func (d *Dispatcher) RunBuild(ctx context.Context, id string, project *brigade.P
 	return r.do(ctx)
 }
 
-// Kill ends every running job at once, without grace. Builds that were
-// canceled before end soon after.
+// Kill ends every running job at once, without grace, and every script of a
+// build that was canceled before.
 func (d *Dispatcher) Kill() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.kill = true
 	for _, r := range d.runs {
 		r.killJobs()
+		select {
+		case <-r.aborted:
+			r.stopScript(context.Cause(r.jobsCtx))
+		default:
+		}
 	}
 }
 
-// acquire waits for a free slot for a job.
-func (d *Dispatcher) acquire(ctx context.Context) (release func(), err error) {
-	if d.slots == nil {
-		return func() {}, nil
+// attaches reports whether jobs outlive this process and are found again.
+func (d *Dispatcher) attaches() bool {
+	_, ok := d.opt.Runner.(brigade.Attacher)
+	return ok
+}
+
+// acquire waits for a free slot for a job of the project.
+func (d *Dispatcher) acquire(ctx context.Context, p *brigade.Project) (release func(), err error) {
+	var held []chan struct{}
+	release = func() {
+		for _, slots := range held {
+			<-slots
+		}
 	}
-	select {
-	case d.slots <- struct{}{}:
-		return func() { <-d.slots }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	for _, slots := range []chan struct{}{d.projectSlots(p), d.slots} {
+		if slots == nil {
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+			held = append(held, slots)
+		case <-ctx.Done():
+			release()
+			return nil, context.Cause(ctx)
+		}
 	}
+	return release, nil
+}
+
+// projectSlots are the slots of a project with a limit on jobs. A changed
+// limit counts for builds that start after it.
+func (d *Dispatcher) projectSlots(p *brigade.Project) chan struct{} {
+	if p.Limits.Jobs <= 0 {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if slots := d.projects[p.ID]; slots != nil && cap(slots) == p.Limits.Jobs {
+		return slots
+	}
+	slots := make(chan struct{}, p.Limits.Jobs)
+	d.projects[p.ID] = slots
+	return slots
 }

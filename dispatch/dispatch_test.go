@@ -362,7 +362,7 @@ func TestRestartUsesFinishedJobs(t *testing.T) {
 	}
 	put := func(s brigade.JobSpec, state brigade.State, failure *brigade.Error) {
 		s = s.WithDefaults()
-		j := &brigade.Job{ID: s.Name + "-" + id, BuildID: id, Name: s.Name, Spec: s, State: state, Failure: failure, Attempt: 1, Created: time.Now(), Outputs: map[string]any{"k": "v"}}
+		j := &brigade.Job{ID: s.Name + "-" + id, BuildID: id, Name: s.Name, Spec: s, State: state, Failure: failure, Attempt: 1, Created: time.Now(), Ended: time.Now(), Outputs: map[string]any{"k": "v"}}
 		if err := b.store.PutJob(ctx, j); err != nil {
 			t.Fatal(err)
 		}

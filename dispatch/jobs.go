@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,82 +11,8 @@ import (
 	brigade "github.com/brigadecore/brigade/v3"
 )
 
-// RunJob runs a job of the script to its end: brigade.Host.
-func (r *run) RunJob(ctx context.Context, spec brigade.JobSpec) (brigade.JobResult, error) {
-	if err := spec.Validate(); err != nil {
-		return brigade.JobResult{}, err
-	}
-	if err := r.jobsCtx.Err(); err != nil {
-		return brigade.JobResult{}, context.Cause(r.jobsCtx)
-	}
-	r.jobs.Add(1)
-	defer r.jobs.Done()
-	job := r.newJob(spec.WithDefaults())
-	if before := r.recorded[job.ID]; before != nil {
-		if before.State.Ended() && before.State != brigade.StateCanceled && r.sameSpec(before, job) {
-			return r.replay(before)
-		}
-		job.Attempt, job.Created = before.Attempt+1, before.Created
-	}
-	x := &jobRun{r: r, job: job}
-	result, err := x.do(r.jobsCtx)
-	if err != nil {
-		return result, r.jobError(job, err)
-	}
-	return result, nil
-}
-
-// newJob names the job: <name>-<build>, and -2, -3 … behind it when the script
-// runs a job of that name again.
-func (r *run) newJob(spec brigade.JobSpec) *brigade.Job {
-	r.mu.Lock()
-	r.names[spec.Name]++
-	nth := r.names[spec.Name]
-	r.mu.Unlock()
-	id := spec.Name + "-" + r.id
-	if nth > 1 {
-		id = fmt.Sprintf("%s-%d", id, nth)
-	}
-	return &brigade.Job{
-		ID: id, BuildID: r.id, Name: spec.Name, Spec: spec,
-		State: brigade.StatePending, Attempt: 1, Created: r.d.opt.Now(),
-	}
-}
-
-// sameSpec reports whether a finished job stands for the one the script asks
-// for now, and says in the log when it does not.
-func (r *run) sameSpec(before, now *brigade.Job) bool {
-	was, err1 := json.Marshal(before.Spec)
-	is, err2 := json.Marshal(r.maskSpec(now.Spec))
-	if err1 == nil && err2 == nil && bytes.Equal(was, is) {
-		return true
-	}
-	r.Log(brigade.LevelWarn, fmt.Sprintf("[brigade] job %s had finished before the restart, but the script describes it differently now: it runs again", now.ID))
-	return false
-}
-
-// replay answers with what was written down about a finished job.
-func (r *run) replay(job *brigade.Job) (brigade.JobResult, error) {
-	lines, err := r.d.opt.Store.ReadLog(context.Background(), brigade.LogQuery{BuildID: r.id, JobID: job.ID})
-	if err != nil {
-		return brigade.JobResult{}, fmt.Errorf("read the log of job %s: %w", job.ID, err)
-	}
-	var out strings.Builder
-	for _, l := range lines {
-		out.WriteString(l.Text)
-		out.WriteByte('\n')
-	}
-	result := brigade.JobResult{JobID: job.ID, ExitCode: job.ExitCode, Output: out.String(), Truncated: job.Truncated, Outputs: job.Outputs}
-	r.publish(brigade.Change{JobID: job.ID, Notice: "finished before the restart; its result is used"})
-	r.publish(brigade.Change{Job: job})
-	if job.State == brigade.StateFailed {
-		return result, r.jobError(job, job.Failure)
-	}
-	return result, nil
-}
-
 // JobLog returns what a job of this build has printed: brigade.Host.
-func (r *run) JobLog(ctx context.Context, jobID string) (string, error) {
+func (r *run) JobLog(_ context.Context, jobID string) (string, error) {
 	r.mu.Lock()
 	log := r.logs[jobID]
 	r.mu.Unlock()
@@ -110,13 +35,6 @@ func (r *run) Fired(l brigade.Lifecycle) {
 	r.publish(brigade.Change{Fired: &l})
 }
 
-// jobError gives an error of a job the form v1 gives it.
-func (r *run) jobError(job *brigade.Job, err error) error {
-	e := *asError(err)
-	e.Message = fmt.Sprintf("job %s(%s): %s", job.Name, job.ID, e.Message)
-	return &e
-}
-
 // maskSpec hides secrets in what is written down about a job.
 func (r *run) maskSpec(spec brigade.JobSpec) brigade.JobSpec {
 	data, err := json.Marshal(spec)
@@ -130,17 +48,48 @@ func (r *run) maskSpec(spec brigade.JobSpec) brigade.JobSpec {
 	return masked
 }
 
-// killJobs ends what runs at once, and what starts from now on.
-func (r *run) killJobs() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.killed = true
-	for _, x := range r.live {
-		_ = x.Stop(context.Background(), 0)
+// attempts runs the job, and again when it fails and the script wants that.
+func (r *run) attempts(ctx context.Context, job *brigade.Job) (brigade.JobResult, error) {
+	for n := 1; ; n++ {
+		x := &jobRun{r: r, job: job}
+		result, err := x.do(ctx)
+		retry := job.Spec.Retry
+		if err == nil || retry == nil || n > retry.Limit || !worthRetrying(err) || ctx.Err() != nil {
+			return r.verdict(job, result, err)
+		}
+		delay := retry.Delay(n)
+		r.publish(brigade.Change{JobID: job.ID, Notice: fmt.Sprintf("failed (%s); it runs again in %s, %d of %d", r.mask.String(err.Error()), delay, n, retry.Limit)})
+		if !sleep(ctx, delay) {
+			return r.verdict(job, result, canceled(context.Cause(ctx)))
+		}
+		again := *job
+		again.Attempt, again.State, again.Failure, again.Handle = job.Attempt+1, brigade.StatePending, nil, ""
+		again.Started, again.Ended = time.Time{}, time.Time{}
+		job = &again
 	}
 }
 
-// jobRun is one job under way.
+// worthRetrying reports whether another attempt may end differently.
+func worthRetrying(err error) bool {
+	switch brigade.CodeOf(err) {
+	case brigade.CodeJobForbidden, brigade.CodeInvalid, brigade.CodeCanceled, brigade.CodeStore:
+		return false
+	}
+	return true
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// jobRun is one attempt of a job.
 type jobRun struct {
 	r    *run
 	job  *brigade.Job
@@ -148,7 +97,7 @@ type jobRun struct {
 	sink *logSink
 }
 
-// do runs the job and writes down every step.
+// do runs the job once and writes down every step.
 func (x *jobRun) do(ctx context.Context) (brigade.JobResult, error) {
 	if err := x.save(); err != nil {
 		return brigade.JobResult{}, err
@@ -162,22 +111,39 @@ func (x *jobRun) do(ctx context.Context) (brigade.JobResult, error) {
 	if err == nil && exit.Code != 0 {
 		err = exitError(exit)
 	}
+	x.conclude(exit, err, truncated)
 	j := x.job
-	j.ExitCode, j.Truncated, j.LogBytes = exit.Code, truncated, x.log.total
-	if j.Outputs, j.Truncated = parseOutputs(exit.Outputs), truncated; err != nil {
-		j.State, j.Failure = brigade.StateFailed, x.r.maskError(asError(err))
-		if errors.Is(err, &brigade.Error{Code: brigade.CodeCanceled}) {
-			j.State = brigade.StateCanceled
-		}
-	} else {
-		j.State = brigade.StateSucceeded
+	result := brigade.JobResult{JobID: j.ID, ExitCode: j.ExitCode, Output: output, Truncated: truncated, Outputs: j.Outputs, Artifacts: j.Artifacts}
+	if errors.Is(context.Cause(ctx), errHandover) {
+		return result, err // somebody else goes on with it: it has not ended
 	}
-	x.times(exit)
-	result := brigade.JobResult{JobID: j.ID, ExitCode: j.ExitCode, Output: output, Truncated: truncated, Outputs: j.Outputs}
 	if saveErr := x.save(); saveErr != nil && err == nil {
 		err = saveErr
 	}
 	return result, err
+}
+
+// conclude sets how the job ended.
+func (x *jobRun) conclude(exit brigade.Exit, err error, truncated bool) {
+	x.r.mu.Lock()
+	defer x.r.mu.Unlock()
+	j := x.job
+	j.ExitCode, j.Truncated, j.LogBytes = exit.Code, truncated, x.log.total
+	j.Outputs = parseOutputs(exit.Outputs)
+	j.State = brigade.StateSucceeded
+	if err != nil {
+		j.State, j.Failure = brigade.StateFailed, x.r.maskError(asError(err))
+	}
+	if brigade.CodeOf(err) == brigade.CodeCanceled {
+		j.State = brigade.StateCanceled
+	}
+	if !exit.Started.IsZero() {
+		j.Started = exit.Started
+	}
+	j.Ended = exit.Ended
+	if j.Ended.IsZero() {
+		j.Ended = x.r.d.opt.Now()
+	}
 }
 
 func (x *jobRun) openLog() error {
@@ -202,14 +168,18 @@ func (x *jobRun) execute(ctx context.Context) (brigade.Exit, error) {
 	if err := forbidden(x.r.project, x.job.Spec); err != nil {
 		return brigade.Exit{}, err
 	}
-	release, err := x.r.d.acquire(ctx)
+	ctx, done := context.WithCancelCause(ctx)
+	defer done(nil)
+	x.r.setCancel(x.job.ID, done)
+	defer x.r.setCancel(x.job.ID, nil)
+	release, err := x.r.d.acquire(ctx, x.r.project)
 	if err != nil {
 		return brigade.Exit{}, canceled(err)
 	}
 	defer release()
 	timeout := time.Duration(x.job.Spec.Timeout) * time.Millisecond
-	limited, done := context.WithTimeoutCause(ctx, timeout, timeoutError(x.job))
-	defer done()
+	limited, stop := context.WithTimeoutCause(ctx, timeout, timeoutError(x.job))
+	defer stop()
 	running, err := x.start(limited)
 	if err != nil {
 		if cause := context.Cause(limited); cause != nil {
@@ -228,17 +198,21 @@ func (x *jobRun) start(ctx context.Context) (brigade.Execution, error) {
 	if x.job.Spec.UseSource {
 		run.Source = x.r.tree.Dir
 	}
+	if len(x.job.Spec.Artifacts) > 0 && x.r.d.opt.Artifacts != nil {
+		run.Keep = x.keep
+	}
 	running, err := x.startOrAttach(ctx, run)
 	if err != nil {
 		return nil, err
 	}
+	x.r.mu.Lock()
 	x.job.Handle = running.Handle()
-	if x.job.State != brigade.StateRunning {
+	state := x.job.State
+	x.r.mu.Unlock()
+	if state != brigade.StateRunning {
 		x.notify(brigade.StateRunning, "")
 	} else if x.job.Handle != "" {
-		if err := x.save(); err != nil {
-			x.r.d.opt.Log.Warn("write down the job's handle", "job", x.job.ID, "err", err)
-		}
+		x.saveOrWarn()
 	}
 	return running, nil
 }
@@ -264,7 +238,13 @@ func (x *jobRun) startOrAttach(ctx context.Context, run brigade.JobRun) (brigade
 func (x *jobRun) wait(ctx context.Context, running brigade.Execution) (brigade.Exit, error) {
 	x.r.setLive(x.job.ID, running)
 	defer x.r.setLive(x.job.ID, nil)
+	waitCtx, leave := context.WithCancelCause(context.Background())
+	defer leave(nil)
 	stopped := context.AfterFunc(ctx, func() {
+		if cause := context.Cause(ctx); errors.Is(cause, errHandover) && x.r.d.attaches() {
+			leave(cause)
+			return
+		}
 		grace := x.r.d.opt.Grace
 		if x.r.isKilled() {
 			grace = 0
@@ -274,7 +254,7 @@ func (x *jobRun) wait(ctx context.Context, running brigade.Execution) (brigade.E
 		}
 	})
 	defer stopped()
-	exit, err := running.Wait(context.Background())
+	exit, err := running.Wait(waitCtx)
 	if cause := context.Cause(ctx); cause != nil && (err != nil || exit.Code != 0) {
 		return exit, canceled(cause)
 	}
@@ -293,56 +273,45 @@ func (x *jobRun) notify(state brigade.State, message string) {
 	}
 	x.r.mu.Unlock()
 	if changed {
-		if err := x.save(); err != nil {
-			x.r.d.opt.Log.Warn("write down the job's state", "job", x.job.ID, "err", err)
-		}
+		x.saveOrWarn()
 	}
 	if message != "" {
 		x.r.publish(brigade.Change{JobID: x.job.ID, Notice: x.r.mask.String(message)})
 	}
 }
 
-// times sets when the job ran, from the runner's word where it has one.
-func (x *jobRun) times(exit brigade.Exit) {
-	if !exit.Started.IsZero() {
-		x.job.Started = exit.Started
-	}
-	x.job.Ended = exit.Ended
-	if x.job.Ended.IsZero() {
-		x.job.Ended = x.r.d.opt.Now()
-	}
-}
-
 // save writes the job down and tells the watchers.
 func (x *jobRun) save() error {
 	x.r.mu.Lock()
+	addStep(&x.job.History, x.job.State, x.r.d.opt.Now(), "")
 	j := *x.job
+	j.History = append([]brigade.Step{}, j.History...)
 	x.r.mu.Unlock()
-	j.Spec = x.r.maskSpec(j.Spec)
-	if err := x.r.d.opt.Store.PutJob(context.Background(), &j); err != nil {
+	return x.r.saveJob(&j)
+}
+
+func (x *jobRun) saveOrWarn() {
+	if err := x.save(); err != nil {
+		x.r.d.opt.Log.Warn("write down the job's state", "job", x.job.ID, "err", err)
+	}
+}
+
+// saveJob writes j down, which nobody else holds, and tells the watchers.
+func (r *run) saveJob(j *brigade.Job) error {
+	j.Spec = r.maskSpec(j.Spec)
+	if err := r.d.opt.Store.PutJob(context.Background(), j); err != nil {
 		return fmt.Errorf("write down job %s: %w", j.ID, err)
 	}
-	x.r.publish(brigade.Change{Job: &j, JobID: j.ID})
+	r.publish(brigade.Change{Job: j, JobID: j.ID})
 	return nil
 }
 
-func (r *run) setLive(id string, x brigade.Execution) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if x == nil {
-		delete(r.live, id)
+// addStep appends a change of state, once.
+func addStep(history *[]brigade.Step, state brigade.State, now time.Time, note string) {
+	if n := len(*history); n > 0 && (*history)[n-1].State == state && note == "" {
 		return
 	}
-	r.live[id] = x
-	if r.killed {
-		_ = x.Stop(context.Background(), 0)
-	}
-}
-
-func (r *run) isKilled() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.killed
+	*history = append(*history, brigade.Step{State: state, Time: now, Note: note})
 }
 
 func timeoutError(job *brigade.Job) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,13 @@ import (
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/internal/mask"
 )
+
+// maxCrashes is how often a script whose process was killed is started again.
+const maxCrashes = 3
+
+// errHandover ends a build's run without ending the build: the next process
+// that claims it goes on.
+var errHandover = errors.New("the build is handed over")
 
 // run is one build under way. It is the Host of its script.
 type run struct {
@@ -21,80 +29,132 @@ type run struct {
 	mask    *mask.Masker
 	worker  *logSink
 
-	jobsCtx  context.Context // ends when the build is canceled or its worker is gone
-	stopJobs context.CancelCauseFunc
-	jobs     sync.WaitGroup
+	jobs       sync.WaitGroup          // flights that are not over
+	jobsCtx    context.Context         // ends when the build is canceled or its worker is gone
+	stopJobs   context.CancelCauseFunc //
+	cleanup    context.Context         // of jobs that a canceled script starts to clean up
+	stopScript context.CancelCauseFunc // ends cleanup and the script
+	aborted    chan struct{}           // closed when the build was canceled
 
 	mu       sync.Mutex
 	build    *brigade.Build // as last written
 	tree     Tree
 	logs     map[string]*jobLog
 	live     map[string]brigade.Execution
-	names    map[string]int          // how often a job of that name was run
+	cancels  map[string]context.CancelCauseFunc
+	flights  map[string]*flight
+	names    map[string]int          // how often the script has run a job of that name
 	recorded map[string]*brigade.Job // what an earlier attempt left, by job ID
+	olds     map[string]*brigade.Job // the jobs of the build that this one reruns, by ID
 	killed   bool
+	closed   bool // no job is started any more
 }
 
 func newRun(d *Dispatcher, build *brigade.Build, project *brigade.Project) *run {
 	r := &run{
 		d: d, id: build.ID, build0: build, build: build, project: project,
-		mask:     mask.New(project.SecretValues()),
-		logs:     map[string]*jobLog{},
-		live:     map[string]brigade.Execution{},
-		names:    map[string]int{},
-		recorded: map[string]*brigade.Job{},
+		mask:    mask.New(project.SecretValues()),
+		aborted: make(chan struct{}),
+		logs:    map[string]*jobLog{}, live: map[string]brigade.Execution{},
+		cancels: map[string]context.CancelCauseFunc{}, flights: map[string]*flight{}, names: map[string]int{},
+		recorded: map[string]*brigade.Job{}, olds: map[string]*brigade.Job{},
 	}
 	r.jobsCtx, r.stopJobs = context.WithCancelCause(context.Background())
+	r.cleanup, r.stopScript = context.WithCancelCause(context.Background())
 	return r
 }
 
-// do takes the build to its end.
-func (r *run) do(ctx context.Context) (*brigade.Build, error) {
-	ctx, lost := context.WithCancelCause(ctx)
-	defer lost(nil)
-	stopRenewing := r.renew(ctx, lost)
+// do takes the build to its end, or hands it over.
+func (r *run) do(outer context.Context) (*brigade.Build, error) {
+	ctx, end := context.WithCancelCause(outer)
+	defer end(nil)
+	defer r.stopScript(nil)
+	stopRenewing := r.renew(end)
 	defer stopRenewing()
-
-	keep := context.WithoutCancel(ctx)
-	if err := r.begin(keep); err != nil {
+	stopWatching := context.AfterFunc(ctx, func() { r.abort(context.Cause(ctx)) })
+	defer stopWatching()
+	if limit := time.Duration(r.project.Limits.Timeout); limit > 0 {
+		over := time.AfterFunc(limit, func() {
+			end(brigade.Errorf(brigade.CodeBuildFailed, "the build ran longer than the %s its project allows", limit))
+		})
+		defer over.Stop()
+	}
+	if err := r.begin(); err != nil {
 		return nil, err
 	}
 	result, err := r.script(ctx)
-	r.settle(ctx, err)
-	if err := r.d.opt.Runner.EndBuild(keep, r.id); err != nil {
-		r.d.opt.Log.Warn("clean up after the build", "build", r.id, "err", err)
+	r.settle(err)
+	if errors.Is(context.Cause(ctx), errHandover) {
+		return r.handOver()
 	}
-	if r.tree.Release != nil {
-		if err := r.tree.Release(); err != nil {
-			r.d.opt.Log.Warn("remove the build's files", "build", r.id, "err", err)
-		}
-	}
+	r.clear()
 	return r.finish(ctx, result, err)
 }
 
-// begin writes down that the build runs, and reads what an earlier attempt left.
-func (r *run) begin(ctx context.Context) error {
+// abort reacts to the end of the build's context: jobs are stopped, and the
+// script gets the grace time to clean up. A build that goes to somebody else
+// is let go of at once.
+func (r *run) abort(cause error) {
+	r.stopJobs(cause)
+	if errors.Is(cause, errHandover) || brigade.CodeOf(cause) == brigade.CodeConflict || r.isKilled() {
+		r.stopScript(cause)
+		return
+	}
+	close(r.aborted)
+	time.AfterFunc(r.d.opt.Grace, func() { r.stopScript(cause) })
+}
+
+// jobContext is the context of a job that starts now.
+func (r *run) jobContext() context.Context {
+	select {
+	case <-r.aborted:
+		return r.cleanup
+	default:
+		return r.jobsCtx
+	}
+}
+
+// begin writes down that the build runs, and reads what earlier attempts left.
+func (r *run) begin() error {
+	ctx := context.Background()
 	logged, err := r.d.opt.Store.ReadLog(ctx, brigade.LogQuery{BuildID: r.id, Tail: 1})
 	if err != nil {
 		return fmt.Errorf("read the log of build %s: %w", r.id, err)
 	}
 	r.worker = newLogSink(r, "", logged)
 	if r.build0.Attempt > 1 {
-		jobs, err := r.d.opt.Store.ListJobs(ctx, r.id)
-		if err != nil {
-			return fmt.Errorf("read the jobs of build %s: %w", r.id, err)
-		}
-		for _, j := range jobs {
-			r.recorded[j.ID] = j
+		if err := r.remember(r.id, r.recorded); err != nil {
+			return err
 		}
 	}
-	return r.update(ctx, func(b *brigade.Build) {
-		b.State = brigade.StateRunning
+	if r.build0.Inherit && r.build0.RerunOf != "" {
+		if err := r.remember(r.build0.RerunOf, r.olds); err != nil {
+			return err
+		}
+	}
+	return r.update(func(b *brigade.Build) {
+		b.State, b.Failure, b.Waiting = brigade.StateRunning, nil, ""
 		b.Runner = r.d.opt.Runner.Name()
 		if b.Started.IsZero() {
 			b.Started = r.d.opt.Now()
 		}
+		note := ""
+		if b.Attempt > 1 {
+			note = fmt.Sprintf("attempt %d", b.Attempt)
+		}
+		addStep(&b.History, b.State, r.d.opt.Now(), note)
 	})
+}
+
+func (r *run) remember(build string, to map[string]*brigade.Job) error {
+	jobs, err := r.d.opt.Store.ListJobs(context.Background(), build)
+	if err != nil {
+		return fmt.Errorf("read the jobs of build %s: %w", build, err)
+	}
+	for _, j := range jobs {
+		to[j.ID] = j
+	}
+	return nil
 }
 
 // script gets files, script and dependencies together and runs the script.
@@ -114,19 +174,43 @@ func (r *run) script(ctx context.Context) (brigade.ScriptResult, error) {
 			return brigade.ScriptResult{}, err
 		}
 	}
-	err = r.update(context.WithoutCancel(ctx), func(b *brigade.Build) { b.Script = r.mask.String(found.text) })
-	if err != nil {
+	if err := r.update(func(b *brigade.Build) { b.Script = r.mask.String(found.text) }); err != nil {
 		return brigade.ScriptResult{}, err
 	}
-	result, err := r.d.opt.Worker.RunScript(ctx, brigade.ScriptRun{
+	result, err := r.runScript(ctx, brigade.ScriptRun{
 		Build: r.build0, Project: r.visibleProject(),
 		Script: found.text, File: found.file, Root: tree.Dir, Modules: modules,
-		Env: r.scriptEnv(tree.Dir), Limits: r.d.opt.Limits,
-	}, r)
+		Env: r.scriptEnv(tree.Dir), Limits: r.d.opt.Limits, Abort: r.aborted,
+	})
 	if err == nil && result.Failure == nil && !result.Handled {
 		r.warnUnhandled(result)
 	}
 	return result, err
+}
+
+// runScript runs the script, and again when its process was killed: jobs that
+// are done or under way are met again by their names.
+func (r *run) runScript(ctx context.Context, script brigade.ScriptRun) (brigade.ScriptResult, error) {
+	for crashes := 1; ; crashes++ {
+		result, err := r.d.opt.Worker.RunScript(r.cleanup, script, r)
+		if brigade.CodeOf(err) != brigade.CodeScriptCrashed || crashes >= maxCrashes || ctx.Err() != nil {
+			r.forget()
+			return result, err
+		}
+		r.mu.Lock()
+		r.names = map[string]int{}
+		for _, f := range r.flights {
+			f.wanted = false
+		}
+		r.mu.Unlock()
+		r.Log(brigade.LevelWarn, fmt.Sprintf("[brigade] %v; the script runs again", err))
+		if err := r.update(func(b *brigade.Build) {
+			b.Attempt++
+			addStep(&b.History, b.State, r.d.opt.Now(), fmt.Sprintf("attempt %d: the script's process was gone", b.Attempt))
+		}); err != nil {
+			return brigade.ScriptResult{}, err
+		}
+	}
 }
 
 // visibleProject is the project as the script may see it.
@@ -145,27 +229,53 @@ func (r *run) warnUnhandled(result brigade.ScriptResult) {
 	r.Log(brigade.LevelWarn, fmt.Sprintf("[brigade] the script has no handler for %q, so nothing ran; %s", r.build0.Event.Type, has))
 }
 
-// settle waits until no job of the build runs any more. When the build was
-// canceled or the worker is gone it stops them first.
-func (r *run) settle(ctx context.Context, err error) {
-	switch {
-	case ctx.Err() != nil:
-		r.stopJobs(context.Cause(ctx))
-	case err != nil:
+// settle waits until no job of the build is watched any more. When the worker
+// is gone (err) it stops them first.
+func (r *run) settle(err error) {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	if err != nil {
 		r.stopJobs(err)
 	}
 	r.jobs.Wait()
-	r.stopJobs(nil)
 	r.worker.close()
 }
 
-// finish writes down how the build ended.
+// clear removes what the build needed while it ran.
+func (r *run) clear() {
+	if err := r.d.opt.Runner.EndBuild(context.Background(), r.id); err != nil {
+		r.d.opt.Log.Warn("clean up after the build", "build", r.id, "err", err)
+	}
+	r.release()
+}
+
+func (r *run) release() {
+	if r.tree.Release == nil {
+		return
+	}
+	if err := r.tree.Release(); err != nil {
+		r.d.opt.Log.Warn("remove the build's files", "build", r.id, "err", err)
+	}
+}
+
+// handOver gives the build up as it is, for the next process to claim.
+func (r *run) handOver() (*brigade.Build, error) {
+	r.release()
+	err := r.update(func(b *brigade.Build) { b.Lease = brigade.Lease{} })
+	return r.snapshot(), err
+}
+
+// finish writes down how the build ended, or that it is to be retried.
 func (r *run) finish(ctx context.Context, result brigade.ScriptResult, err error) (*brigade.Build, error) {
 	state, failure := brigade.StateSucceeded, result.Failure
 	switch {
 	case ctx.Err() != nil:
 		state, failure = brigade.StateCanceled, canceled(context.Cause(ctx))
 		result.ExitCode = brigade.ExitCanceled
+		if failure.Code != brigade.CodeCanceled { // a time limit
+			state, result.ExitCode = brigade.StateFailed, 0
+		}
 	case err != nil:
 		state, failure = brigade.StateFailed, asError(err)
 	case failure != nil || result.ExitCode != 0:
@@ -177,17 +287,33 @@ func (r *run) finish(ctx context.Context, result brigade.ScriptResult, err error
 	if state == brigade.StateFailed && result.ExitCode == 0 {
 		result.ExitCode = failure.Code.ExitCode()
 	}
-	updateErr := r.update(context.WithoutCancel(ctx), func(b *brigade.Build) {
-		b.State, b.Failure, b.ExitCode = state, r.maskError(failure), result.ExitCode
-		b.Ended = r.d.opt.Now()
-		b.Lease = brigade.Lease{}
+	updateErr := r.update(func(b *brigade.Build) {
+		b.Failure, b.ExitCode, b.Lease = r.maskError(failure), result.ExitCode, brigade.Lease{}
+		if state == brigade.StateFailed && r.retried(b, failure) {
+			return
+		}
+		b.State, b.Ended = state, r.d.opt.Now()
+		addStep(&b.History, state, b.Ended, "")
 	})
 	return r.snapshot(), updateErr
 }
 
+// retried puts a failed build back into the queue when its project wants that.
+func (r *run) retried(b *brigade.Build, failure *brigade.Error) bool {
+	hopeless := []brigade.Code{brigade.CodeScriptLoad, brigade.CodeModule, brigade.CodeInvalid, brigade.CodeTooLarge, brigade.CodeJobForbidden}
+	if r.project.Retry == nil || b.Retries >= r.project.Retry.Limit || slices.Contains(hopeless, failure.Code) {
+		return false
+	}
+	now := r.d.opt.Now()
+	b.Retries++
+	b.State, b.RetriedAt, b.NotBefore = brigade.StatePending, now, now.Add(r.project.Retry.Delay(b.Retries))
+	addStep(&b.History, b.State, now, fmt.Sprintf("failed; retry %d of %d", b.Retries, r.project.Retry.Limit))
+	return true
+}
+
 // update changes the build in the store and tells the watchers.
-func (r *run) update(ctx context.Context, change func(*brigade.Build)) error {
-	b, err := r.d.opt.Store.UpdateBuild(ctx, r.id, func(b *brigade.Build) error {
+func (r *run) update(change func(*brigade.Build)) error {
+	b, err := r.d.opt.Store.UpdateBuild(context.Background(), r.id, func(b *brigade.Build) error {
 		if b.Lease.Owner != "" && b.Lease.Owner != r.d.opt.Owner {
 			return brigade.Errorf(brigade.CodeConflict, "build %s is run by %s now", b.ID, b.Lease.Owner)
 		}
@@ -217,9 +343,10 @@ func (r *run) publish(c brigade.Change) {
 
 func (r *run) notice(text string) { r.publish(brigade.Change{Notice: r.mask.String(text)}) }
 
-// renew keeps the lease until the returned function is called. A lost lease
-// ends the build's context: somebody else runs it.
-func (r *run) renew(ctx context.Context, lost context.CancelCauseFunc) (stop func()) {
+// renew keeps the lease, and looks whether another process wants the build to
+// end, until the returned function is called. A lost lease ends the run:
+// somebody else has the build.
+func (r *run) renew(end context.CancelCauseFunc) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		tick := time.NewTicker(r.d.opt.Lease / 3)
@@ -230,12 +357,7 @@ func (r *run) renew(ctx context.Context, lost context.CancelCauseFunc) (stop fun
 				return
 			case <-tick.C:
 			}
-			err := r.d.opt.Store.Renew(context.WithoutCancel(ctx), r.id, r.d.opt.Owner, r.d.opt.Lease)
-			if errors.Is(err, &brigade.Error{Code: brigade.CodeConflict}) {
-				lost(err)
-				return
-			}
-			if err != nil {
+			if err := r.renewOnce(end); err != nil {
 				r.d.opt.Log.Warn("renew the lease", "build", r.id, "err", err)
 			}
 		}
@@ -243,7 +365,37 @@ func (r *run) renew(ctx context.Context, lost context.CancelCauseFunc) (stop fun
 	return func() { close(done) }
 }
 
-// canceled turns the cause of a cancel into the build's failure.
+func (r *run) renewOnce(end context.CancelCauseFunc) error {
+	ctx := context.Background()
+	err := r.d.opt.Store.Renew(ctx, r.id, r.d.opt.Owner, r.d.opt.Lease)
+	switch brigade.CodeOf(err) {
+	case "":
+	case brigade.CodeConflict, brigade.CodeNotFound:
+		end(&brigade.Error{Code: brigade.CodeConflict, Message: err.Error(), Err: err})
+		return nil
+	default:
+		return err
+	}
+	b, err := r.d.opt.Store.Build(ctx, r.id)
+	if err == nil && b.Cancel != nil {
+		end(cancelCause(b.Cancel))
+	}
+	return err
+}
+
+// cancelCause is the failure of a build that somebody canceled.
+func cancelCause(c *brigade.CancelRequest) error {
+	e := brigade.Errorf(brigade.CodeCanceled, "the build was canceled")
+	if c.Actor != "" {
+		e.Message += " by " + c.Actor
+	}
+	if c.Reason != "" {
+		e.Message += ": " + c.Reason
+	}
+	return e
+}
+
+// canceled turns the cause of a cancel into a failure.
 func canceled(cause error) *brigade.Error {
 	var e *brigade.Error
 	if errors.As(cause, &e) {

@@ -58,7 +58,9 @@ func (c *Child) RunScript(ctx context.Context, run brigade.ScriptRun, host briga
 	}
 	s := &session{pipe: &pipe{in: stdout, out: stdin}, host: host, run: run}
 	stop := s.stopWith(ctx, cmd)
-	done, readErr := s.serve(ctx)
+	asking, leave := context.WithCancel(ctx)
+	done, readErr := s.serve(asking)
+	leave() // nobody waits for answers any more
 	overWall := stop()
 	_ = stdin.Close()
 	if done == nil {
@@ -77,44 +79,65 @@ type session struct {
 	requests sync.WaitGroup
 }
 
-// stopWith ends the process when ctx ends or the wall-clock limit is over:
-// first by asking, then by force. The returned function ends the watch and
-// tells whether the limit was over.
+// stopWith passes an abort on, and ends the process when ctx ends or the
+// wall-clock limit is over: first by asking, then by force. The returned
+// function ends the watch and tells whether the limit was over.
 func (s *session) stopWith(ctx context.Context, cmd *exec.Cmd) (stop func() bool) {
-	finished, stopped := make(chan struct{}), make(chan bool, 1)
+	finished, overWall := make(chan struct{}), make(chan bool, 1)
 	go func() {
-		var limit <-chan time.Time
-		if s.run.Limits.Wall > 0 {
-			timer := time.NewTimer(s.run.Limits.Wall)
-			defer timer.Stop()
-			limit = timer.C
+		limit, stopTimer := after(s.run.Limits.Wall)
+		defer stopTimer()
+		abort := s.run.Abort
+		for {
+			select {
+			case <-finished:
+				overWall <- false
+				return
+			case <-abort:
+				abort = nil
+				s.send(frame{Kind: kindAbort})
+			case <-ctx.Done():
+				s.stop(cmd, finished)
+				overWall <- false
+				return
+			case <-limit:
+				s.stop(cmd, finished)
+				overWall <- true
+				return
+			}
 		}
-		over := false
-		select {
-		case <-finished:
-			stopped <- false
-			return
-		case <-ctx.Done():
-		case <-limit:
-			over = true
-		}
-		go func() { _ = s.pipe.write(frame{Kind: kindCancel}) }() // a child that does not read must not keep us
-		select {
-		case <-finished:
-		case <-time.After(stopGrace):
-			_ = cmd.Process.Kill()
-		}
-		stopped <- over
 	}()
 	return func() bool {
 		close(finished)
-		return <-stopped
+		return <-overWall
 	}
 }
 
+// after is a timer that never fires for 0.
+func after(d time.Duration) (<-chan time.Time, func() bool) {
+	if d <= 0 {
+		return nil, func() bool { return true }
+	}
+	timer := time.NewTimer(d)
+	return timer.C, timer.Stop
+}
+
+// stop asks the process to end, and ends it when it does not.
+func (s *session) stop(cmd *exec.Cmd, finished <-chan struct{}) {
+	s.send(frame{Kind: kindCancel})
+	select {
+	case <-finished:
+	case <-time.After(stopGrace):
+		_ = cmd.Process.Kill()
+	}
+}
+
+// send writes without waiting: a child that does not read must not keep us.
+func (s *session) send(f frame) { go func() { _ = s.pipe.write(f) }() }
+
 // serve answers the child's frames until it is done or its output ends.
 func (s *session) serve(ctx context.Context) (*frame, error) {
-	go func() { _ = s.pipe.write(frame{Kind: kindRun, Run: &s.run}) }() // a write error shows as the end of its output
+	s.send(frame{Kind: kindRun, Run: &s.run}) // an error shows as the end of its output
 	for {
 		f, err := s.pipe.read()
 		if err != nil {

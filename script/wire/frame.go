@@ -24,6 +24,7 @@ type kind string
 
 const (
 	kindRun    kind = "run"    // parent → child, first and once: the ScriptRun
+	kindAbort  kind = "abort"  // parent → child: somebody wants the build to end; clean up
 	kindCancel kind = "cancel" // parent → child: stop the script
 	kindReply  kind = "reply"  // parent → child: the answer to job or joblog with that ID
 	kindJob    kind = "job"    // child → parent: run a job

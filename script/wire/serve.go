@@ -28,7 +28,9 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, worker brigade.Work
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	h := &remoteHost{pipe: p, waiting: map[int64]chan frame{}}
-	go h.listen(cancel)
+	abort := make(chan struct{})
+	first.Run.Abort = abort
+	go h.listen(cancel, sync.OnceFunc(func() { close(abort) }))
 	result, err := worker.RunScript(ctx, *first.Run, h)
 	return p.write(frame{Kind: kindDone, Result: &result, Error: plain(err)})
 }
@@ -45,7 +47,7 @@ type remoteHost struct {
 
 // listen hands replies to who waits for them. When the parent is gone or says
 // so, the script is canceled.
-func (h *remoteHost) listen(cancel func()) {
+func (h *remoteHost) listen(cancel, abort func()) {
 	defer cancel()
 	for {
 		f, err := h.pipe.read()
@@ -54,6 +56,8 @@ func (h *remoteHost) listen(cancel func()) {
 			return
 		}
 		switch f.Kind {
+		case kindAbort:
+			abort()
 		case kindCancel:
 			cancel()
 		case kindReply:

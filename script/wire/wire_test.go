@@ -77,6 +77,11 @@ func (behaviours) RunScript(ctx context.Context, run brigade.ScriptRun, host bri
 	case "garbage":
 		fmt.Println("this is no frame, and a long line of it as well, so that its length is nonsense")
 		select {}
+	case "aborts":
+		host.Log(brigade.LevelInfo, "waiting")
+		<-run.Abort
+		_, err := host.RunJob(ctx, brigade.JobSpec{Name: "clean-up"})
+		return brigade.ScriptResult{ExitCode: 5}, err
 	case "obedient":
 		host.Log(brigade.LevelInfo, "waiting")
 		<-ctx.Done()
@@ -195,6 +200,17 @@ func TestWallLimit(t *testing.T) {
 		if brigade.CodeOf(err) != brigade.CodeScriptLimit || !strings.Contains(err.Error(), "longer than 50ms") {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+func TestAbortLetsTheScriptCleanUp(t *testing.T) {
+	abort := make(chan struct{})
+	run := script("aborts")
+	run.Abort = abort
+	h := &fakeHost{heard: func(string) { close(abort) }}
+	result, err := child(t).RunScript(context.Background(), run, h)
+	if err != nil || result.ExitCode != 5 {
+		t.Fatalf("result = %+v, %v", result, err)
 	}
 }
 
