@@ -3,7 +3,6 @@ package npm
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -270,12 +269,4 @@ func (n *node) path() string {
 		return above + "/node_modules/" + n.name
 	}
 	return "node_modules/" + n.name
-}
-
-// packages counts for people.
-func packages(n int) string {
-	if n == 1 {
-		return "1 package"
-	}
-	return fmt.Sprintf("%d packages", n)
 }

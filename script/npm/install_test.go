@@ -32,6 +32,10 @@ func TestWarmInstall(t *testing.T) {
 	if got := w.reg.requests(); len(got) != 0 {
 		t.Errorf("requests %v", got)
 	}
+	// The same wishes of another checkout are as good.
+	if tree := w.install(Request{Dir: t.TempDir(), Manifest: &Manifest{Dependencies: map[string]string{"a": "^1"}}}); !tree.FromCache {
+		t.Error("another directory made the tree again")
+	}
 	if _, err := os.Stat(filepath.Join(w.dir, LockFile)); err == nil {
 		t.Error("a lock was written without being asked for")
 	}

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	brigade "github.com/brigadecore/brigade/v3"
@@ -149,7 +151,17 @@ func (in *install) memoryFile(c *config) string {
 	for _, w := range in.wishes {
 		fmt.Fprintf(h, "%s\x00%s\x00%v\x00", w.name, w.text, w.optional)
 	}
-	fmt.Fprintf(h, "%s\x00%v\x00%s\x00%s", c.registry, c.scopes, canonical(in.manifest.Overrides), in.req.Dir)
+	if slices.ContainsFunc(in.wishes, func(w wish) bool { return w.spec.kind == specFile }) {
+		fmt.Fprintf(h, "%s\x00", in.req.Dir)
+	}
+	fmt.Fprintf(h, "%s\x00%v\x00%s\x00", c.registry, c.scopes, canonical(in.manifest.Overrides))
+	// What a credential gave is only remembered for those who have it.
+	for _, r := range c.registries() {
+		if u, err := url.Parse(r); err == nil {
+			cred, _ := c.credentialFor(u)
+			fmt.Fprintf(h, "%s\x00", cred.header())
+		}
+	}
 	return in.store.path("locks", hex.EncodeToString(h.Sum(nil))[:40])
 }
 
