@@ -142,7 +142,9 @@ func TestTokens(t *testing.T) {
 		return false
 	}
 	host := strings.TrimPrefix(corp.server.URL, "http:")
-	w.write(".npmrc", "@corp:registry="+corp.url()+"\n"+host+"/:_authToken=${NPM_TOKEN}\n")
+	w.write(".npmrc", "@corp:registry="+corp.url()+"\n"+host+"/:_authToken=${NPM_TOKEN}\n"+
+		// Not even its own token is shown to a host that another sent us to.
+		"@mirror:registry="+mirror.url()+"\n"+strings.TrimPrefix(mirror.server.URL, "http:")+"/:_authToken=mirrors-own\n")
 	w.fail(Request{}, "401", "NPM_TOKEN, which is not set")
 	w.env["NPM_TOKEN"] = "wrong-" + secret
 	_, err := w.try(Request{})
