@@ -1,0 +1,359 @@
+package sqlite
+
+import (
+	"context"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/brigadecore/brigade/v3"
+)
+
+// The kinds of large things of a build, each in a row of build_blobs of its own.
+const (
+	blobPayload = iota
+	blobEventScript
+	blobConfig
+	blobScript
+	blobKinds
+)
+
+type blobs [blobKinds]string
+
+// columns is what of a build stands in the table builds.
+type columns struct {
+	id, project, state, typ string
+	key                     any // nil without one
+	created                 int64
+	open                    int
+	owner                   string
+	lease                   int64
+}
+
+// nanos is t as it stands in the store; 0 for the zero time. Times that do not
+// fit, before 1678 and after 2262, become the nearest that does.
+func nanos(t time.Time) int64 {
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Year() < 1678:
+		return math.MinInt64
+	case t.Year() > 2261:
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+func timeOf(nanos int64) time.Time {
+	if nanos == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos).UTC()
+}
+
+func columnsOf(b *brigade.Build) columns {
+	c := columns{
+		id: b.ID, project: b.ProjectID, state: string(b.State), typ: b.Event.Type, created: nanos(b.Created),
+		owner: b.Lease.Owner, lease: nanos(b.Lease.Expires),
+	}
+	if b.Event.Key != "" {
+		c.key = b.Event.Key
+	}
+	if !b.State.Ended() {
+		c.open = 1
+	}
+	return c
+}
+
+// split returns b without what is kept outside of its document, and that.
+func split(b *brigade.Build) (brigade.Build, blobs) {
+	c := *b
+	large := blobs{c.Event.Payload, c.Event.Script, c.Event.Config, c.Script}
+	c.Event.Payload, c.Event.Script, c.Event.Config, c.Script = "", "", "", ""
+	c.Lease = brigade.Lease{}
+	return c, large
+}
+
+// join is the reverse of split.
+func join(b *brigade.Build, large blobs, owner string, lease int64) {
+	b.Event.Payload, b.Event.Script, b.Event.Config, b.Script = large[0], large[1], large[2], large[3]
+	b.Lease = brigade.Lease{Owner: owner, Expires: timeOf(lease)}
+}
+
+// separator parts the fields in build_texts. It sorts below whatever IDs are
+// made of.
+const separator = "\x1f"
+
+var withoutSeparators = strings.NewReplacer(separator, " ", "\x00", " ")
+
+// textOf is what BuildFilter.Text looks at.
+func textOf(b *brigade.Build) string {
+	e := &b.Event
+	fields := []string{b.ID, b.Project, e.Type, e.Provider, e.ShortTitle, e.LongTitle, e.Revision.Ref, e.Revision.Commit}
+	for i, f := range fields[1:] {
+		fields[i+1] = withoutSeparators.Replace(strings.ToLower(f))
+	}
+	return strings.Join(fields, separator)
+}
+
+// CreateBuild stores b, or returns the build of the same project whose event
+// has the same key.
+func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Build, error) {
+	if b.ID == "" || strings.ContainsAny(b.ID, separator+"\x00") {
+		return nil, brigade.Errorf(brigade.CodeInvalid, "a build needs an ID")
+	}
+	small, large := split(b)
+	doc, err := encode(small)
+	if err != nil {
+		return nil, err
+	}
+	c, text := columnsOf(b), textOf(b)
+	same := ""
+	err = s.write(ctx, true, func(w *writer) error {
+		if c.key != nil {
+			if found, err := w.get([]any{&same}, "SELECT id FROM builds WHERE project = ? AND key = ?", c.project, c.key); found || err != nil {
+				return err
+			}
+		}
+		return w.insertBuild(c, doc, text, large)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if same != "" {
+		return s.exactBuild(ctx, same)
+	}
+	return b, nil
+}
+
+func (w *writer) insertBuild(c columns, doc []byte, text string, large blobs) error {
+	done, err := w.exec("INSERT INTO builds (id, project, state, type, key, created, open, owner, lease) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		c.id, c.project, c.state, c.typ, c.key, c.created, c.open, c.owner, c.lease)
+	if primaryCode(err) == codeConstraint {
+		return own{brigade.Errorf(brigade.CodeConflict, "there is a build %s already", c.id)}
+	}
+	if err != nil {
+		return err
+	}
+	seq, err := done.LastInsertId()
+	if err != nil {
+		return err
+	}
+	if _, err := w.exec("INSERT INTO build_docs (build, doc) VALUES (?, ?)", seq, doc); err != nil {
+		return err
+	}
+	if _, err := w.exec("INSERT INTO build_texts (text) VALUES (?)", text); err != nil {
+		return err
+	}
+	return w.putBlobs(seq, blobs{}, large)
+}
+
+// putBlobs writes those of the large things that differ from before.
+func (w *writer) putBlobs(seq int64, before, after blobs) error {
+	for kind, data := range after {
+		if data == before[kind] {
+			continue
+		}
+		id := seq*8 + int64(kind)
+		var err error
+		if data == "" {
+			_, err = w.exec("DELETE FROM build_blobs WHERE id = ?", id)
+		} else {
+			_, err = w.exec("INSERT OR REPLACE INTO build_blobs (id, data) VALUES (?, ?)", id, []byte(data))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fullBuild reads a whole build in one statement, so that all of it is of the
+// same moment.
+const fullBuild = `SELECT b.seq, b.owner, b.lease, d.doc,
+	(SELECT data FROM build_blobs WHERE id = b.seq * 8), (SELECT data FROM build_blobs WHERE id = b.seq * 8 + 1),
+	(SELECT data FROM build_blobs WHERE id = b.seq * 8 + 2), (SELECT data FROM build_blobs WHERE id = b.seq * 8 + 3)
+	FROM builds b JOIN build_docs d ON d.build = b.seq WHERE b.id = ?`
+
+// record is a row of fullBuild.
+type record struct {
+	seq   int64
+	owner string
+	lease int64
+	doc   []byte
+	data  [blobKinds][]byte
+}
+
+func (r *record) columns() []any {
+	return []any{&r.seq, &r.owner, &r.lease, &r.doc, &r.data[0], &r.data[1], &r.data[2], &r.data[3]}
+}
+
+func (r *record) build() (*brigade.Build, error) {
+	b := &brigade.Build{}
+	if err := decode(r.doc, b); err != nil {
+		return nil, err
+	}
+	var large blobs
+	for i, data := range r.data {
+		large[i] = string(data)
+	}
+	join(b, large, r.owner, r.lease)
+	return b, nil
+}
+
+func (s *Store) exactBuild(ctx context.Context, id string) (*brigade.Build, error) {
+	var r record
+	found, err := s.one(ctx, r.columns(), fullBuild, id)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, brigade.NotFound("build", id).WithHint("list the builds to see their IDs")
+	}
+	b, err := r.build()
+	if err != nil {
+		return nil, s.failed(ctx, "read", err)
+	}
+	return b, nil
+}
+
+// Build finds one by its ID, or by a prefix of it that only one build has.
+func (s *Store) Build(ctx context.Context, id string) (*brigade.Build, error) {
+	b, err := s.exactBuild(ctx, id)
+	if brigade.CodeOf(err) != brigade.CodeNotFound || id == "" {
+		return b, err
+	}
+	prefix := strings.ToLower(id)
+	var found []string
+	listErr := s.each(ctx, func(scan func(...any) error) error {
+		found = append(found, "")
+		return scan(&found[len(found)-1])
+	}, "SELECT id FROM builds WHERE id >= ? ORDER BY id LIMIT 2", prefix)
+	if listErr != nil {
+		return nil, listErr
+	}
+	for len(found) > 0 && !strings.HasPrefix(found[len(found)-1], prefix) {
+		found = found[:len(found)-1]
+	}
+	switch len(found) {
+	case 0:
+		return nil, err
+	case 1:
+		return s.exactBuild(ctx, found[0])
+	}
+	return nil, brigade.Errorf(brigade.CodeConflict, "more than one build has an ID that starts with %q", id).
+		WithHint("give more of it: %s, %s …", found[0], found[1])
+}
+
+// UpdateBuild reads the build, applies change and writes it back as one step.
+func (s *Store) UpdateBuild(ctx context.Context, id string, change func(*brigade.Build) error) (*brigade.Build, error) {
+	var b *brigade.Build
+	err := s.write(ctx, true, func(w *writer) error {
+		var r record
+		found, err := w.get(r.columns(), fullBuild, id)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return own{brigade.NotFound("build", id)}
+		}
+		if b, err = r.build(); err != nil {
+			return err
+		}
+		before := *b
+		if err := safely(change, b); err != nil {
+			return own{err}
+		}
+		if b.ID != id {
+			return own{brigade.Errorf(brigade.CodeInvalid, "the ID of a build cannot change")}
+		}
+		return w.updateBuild(r.seq, &before, b)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// safely calls change, whose panic must not end the writer and with it the
+// whole program.
+func safely(change func(*brigade.Build) error, b *brigade.Build) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = brigade.Errorf(brigade.CodeInternal, "the change of build %s panicked: %v", b.ID, p)
+		}
+	}()
+	return change(b)
+}
+
+// updateBuild writes what differs between before and after.
+func (w *writer) updateBuild(seq int64, before, after *brigade.Build) error {
+	_, had := split(before)
+	small, large := split(after)
+	doc, err := encode(small)
+	if err != nil {
+		return own{err}
+	}
+	if _, err := w.exec("UPDATE build_docs SET doc = ? WHERE build = ?", doc, seq); err != nil {
+		return err
+	}
+	if err := w.putBlobs(seq, had, large); err != nil {
+		return err
+	}
+	if old, text := textOf(before), textOf(after); old != text {
+		if _, err := w.exec("UPDATE build_texts SET text = ? WHERE text = ?", text, old); err != nil {
+			return err
+		}
+	}
+	return w.updateColumns(seq, columnsOf(before), columnsOf(after))
+}
+
+// updateColumns leaves alone the columns that stay, and so their indexes.
+func (w *writer) updateColumns(seq int64, old, c columns) error {
+	if old == c {
+		return nil
+	}
+	var err error
+	fixed := old
+	fixed.state, fixed.open, fixed.owner, fixed.lease = c.state, c.open, c.owner, c.lease
+	switch {
+	case fixed != c:
+		_, err = w.exec("UPDATE builds SET project = ?, type = ?, key = ?, created = ?, state = ?, open = ?, owner = ?, lease = ? WHERE seq = ?",
+			c.project, c.typ, c.key, c.created, c.state, c.open, c.owner, c.lease, seq)
+	case old.state != c.state:
+		_, err = w.exec("UPDATE builds SET state = ?, open = ?, owner = ?, lease = ? WHERE seq = ?", c.state, c.open, c.owner, c.lease, seq)
+	default:
+		_, err = w.exec("UPDATE builds SET owner = ?, lease = ? WHERE seq = ?", c.owner, c.lease, seq)
+	}
+	if primaryCode(err) == codeConstraint {
+		return own{brigade.Errorf(brigade.CodeConflict, "another build of the project has the event key %v", c.key)}
+	}
+	return err
+}
+
+// DeleteBuild removes the build with its jobs and logs.
+func (s *Store) DeleteBuild(ctx context.Context, id string) error {
+	return s.write(ctx, true, func(w *writer) error {
+		var r record
+		found, err := w.get(r.columns(), fullBuild, id)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return own{brigade.NotFound("build", id)}
+		}
+		b, err := r.build()
+		if err != nil {
+			return err
+		}
+		if _, err := w.exec("DELETE FROM build_texts WHERE text = ?", textOf(b)); err != nil {
+			return err
+		}
+		if _, err := w.exec("DELETE FROM build_blobs WHERE id BETWEEN ? AND ?", r.seq*8, r.seq*8+7); err != nil {
+			return err
+		}
+		w.vacuum = true
+		_, err = w.exec("DELETE FROM builds WHERE seq = ?", r.seq) // jobs, logs and document go with it
+		return err
+	})
+}

@@ -1,0 +1,78 @@
+package sqlite
+
+// applicationID marks a file as ours: "BRIG".
+const applicationID = 0x42524947
+
+// migrations[n] brings a file from schema version n to n+1. They are never
+// changed, only added to.
+var migrations = []string{schema1}
+
+// In builds is what builds are found by, in narrow rows that are quick to go
+// through; the rest of a build is a JSON document in build_docs. What may be
+// large (payload, scripts) is in build_blobs, whose id is 8 times the build's
+// seq plus its kind, and which is deleted with the build by hand. build_texts
+// has what BuildFilter.Text looks at: the ID, a separator and the rest, in
+// lower case, so that its order is that of the IDs and one narrow table is all
+// a search reads. Times are nanoseconds since 1970. open is 1 until the build
+// has ended; owner and lease are kept here only, not in the document.
+const schema1 = `
+CREATE TABLE projects (
+	id   TEXT PRIMARY KEY,
+	name TEXT NOT NULL UNIQUE,
+	doc  BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE builds (
+	seq     INTEGER PRIMARY KEY,
+	id      TEXT NOT NULL UNIQUE,
+	project TEXT NOT NULL,
+	state   TEXT NOT NULL,
+	type    TEXT NOT NULL,
+	key     TEXT,
+	created INTEGER NOT NULL,
+	open    INTEGER NOT NULL,
+	owner   TEXT NOT NULL,
+	lease   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX builds_project ON builds (project, id);
+CREATE INDEX builds_project_state ON builds (project, state, id);
+CREATE INDEX builds_state ON builds (state, id);
+CREATE INDEX builds_type ON builds (type, id);
+CREATE INDEX builds_created ON builds (created);
+CREATE INDEX builds_open ON builds (id, lease) WHERE open = 1;
+CREATE UNIQUE INDEX builds_key ON builds (project, key) WHERE key IS NOT NULL;
+
+CREATE TABLE build_docs (
+	build INTEGER PRIMARY KEY REFERENCES builds (seq) ON DELETE CASCADE,
+	doc   BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE build_texts (
+	text TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE build_blobs (
+	id   INTEGER PRIMARY KEY,
+	data BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE jobs (
+	seq     INTEGER PRIMARY KEY,
+	id      TEXT NOT NULL UNIQUE,
+	build   INTEGER NOT NULL REFERENCES builds (seq) ON DELETE CASCADE,
+	created INTEGER NOT NULL,
+	doc     BLOB NOT NULL
+) STRICT;
+CREATE INDEX jobs_build ON jobs (build, created, seq);
+
+CREATE TABLE logs (
+	seq   INTEGER PRIMARY KEY,
+	build INTEGER NOT NULL REFERENCES builds (seq) ON DELETE CASCADE,
+	job   TEXT NOT NULL,
+	first INTEGER NOT NULL,
+	last  INTEGER NOT NULL,
+	count INTEGER NOT NULL,
+	data  BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX logs_last ON logs (build, job, last);
+`
