@@ -29,6 +29,7 @@ type unit struct {
 	// async says that the module exports only pending, a promise of its
 	// exports, because it waits at its top level.
 	async bool
+	esm   bool // it was an ES module
 }
 
 // cacheLimit is how many bytes of source a Cache remembers the programs of.
@@ -69,22 +70,27 @@ func (c *Cache) get(name, source string, make func() (*unit, error)) (*unit, err
 	return u, nil
 }
 
-// compileFile compiles a file of the script or of a package. A mistake in it
-// is a *brigade.Error with the position and the line.
-func (c *Cache) compileFile(name, source string) (*unit, error) {
-	return c.get(name, source, func() (*unit, error) {
+// compileFile compiles a file of the script or of a package; typeModule says
+// that the package declares its files to be ES modules. A mistake in it is a
+// *brigade.Error with the position and the line.
+func (c *Cache) compileFile(name, source string, typeModule bool) (*unit, error) {
+	key := name
+	if typeModule {
+		key += " as a module"
+	}
+	return c.get(key, source, func() (*unit, error) {
 		if err := checkSource(name, source); err != nil {
 			return nil, err
 		}
 		source := plainText(source)
 		if needsTransform(name, source) {
-			return transform(name, source)
+			return transform(name, source, typeModule)
 		}
 		u, err := compile(name, source, "", fileParams)
 		if err == nil {
 			return u, nil
 		}
-		return transform(name, source)
+		return transform(name, source, typeModule)
 	})
 }
 

@@ -81,6 +81,7 @@ type Engine struct {
 	outer    goja.Callable   // calls a function from inside the script's world
 	async    asyncContext
 	exiting  bool
+	turning  bool
 	loading  bool  // the main script has not finished loading
 	end      error // why the script ended early; see finish
 	killed   atomic.Pointer[error]
@@ -127,7 +128,7 @@ func New(ctx context.Context, opts Options) *Engine {
 	if e.opts.Warn == nil {
 		e.opts.Warn = func(string) {}
 	}
-	e.loop = loop.New(loop.Options{Around: e.turn})
+	e.loop = loop.New(loop.Options{Around: func(f func()) { e.turn(f) }})
 	e.fillEnv()
 	e.vm.SetMaxCallStackSize(e.opts.MaxStack)
 	e.vm.SetPromiseRejectionTracker(e.track)
@@ -238,17 +239,28 @@ func (e *Engine) Close() {
 // Loop returns the event loop, for work that belongs to the script.
 func (e *Engine) Loop() modules.Loop { return e.loop }
 
-// turn runs a callback of the loop: under the watchdog, then what was put off
-// until after it, and with the rejections it leaves behind reported.
-func (e *Engine) turn(f func()) {
+// turn runs a callback of the loop, given in steps with promise reactions in
+// between: under the watchdog, then what was put off until after it, and with
+// the rejections it leaves behind reported. Within a turn it only runs f.
+func (e *Engine) turn(steps ...func()) {
+	if e.turning {
+		for _, f := range steps {
+			f()
+		}
+		return
+	}
+	e.turning = true
 	e.turns.begin(e.opts.Turn)
-	defer e.turns.end()
 	defer func() {
 		if x := recover(); x != nil {
 			e.finish(e.crashed(x))
 		}
+		e.turns.end()
+		e.turning = false
 	}()
-	e.inside(f)
+	for _, f := range steps {
+		e.inside(f)
+	}
 	for {
 		for len(e.ticks) > 0 && !e.ended() {
 			e.inside(func() {})
@@ -272,8 +284,20 @@ func (e *Engine) inside(f func()) {
 		}
 		return goja.Undefined()
 	}))
+	var overflow *goja.StackOverflowError
+	if errors.As(err, &overflow) {
+		e.reject(e.overflowed(overflow).(*Thrown)) // it was a promise reaction: a callback's own comes back to f
+		return
+	}
 	if err != nil {
 		e.uncaughtError(e.failed(err))
+	}
+}
+
+// reject reports a rejection that nobody handled.
+func (e *Engine) reject(t *Thrown) {
+	if e.opts.Rejected == nil || !e.opts.Rejected(t) {
+		e.finish(t)
 	}
 }
 
@@ -307,17 +331,16 @@ func (e *Engine) Load(s Script, loaded func(error)) {
 			loaded(err)
 		}
 	}
-	e.turn(func() {
-		exports, err := e.loader.runMain(s)
-		if err != nil {
-			done(err)
+	var (
+		exports entry
+		err     error
+	)
+	e.turn(func() { exports, err = e.loader.runMain(s) }, func() {
+		if err == nil && exports.pending != nil {
+			e.then(exports.pending, done)
 			return
 		}
-		if exports.pending == nil {
-			done(nil)
-			return
-		}
-		e.then(exports.pending, done)
+		done(err)
 	})
 	if e.ended() {
 		done(e.end)
@@ -381,9 +404,7 @@ func (e *Engine) reportRejections() {
 		if e.emitProcess("unhandledRejection", p.Result(), e.vm.ToValue(p)) && e.opts.Rejected == nil {
 			continue
 		}
-		if e.opts.Rejected == nil || !e.opts.Rejected(t) {
-			e.finish(t)
-		}
+		e.reject(t)
 	}
 }
 
@@ -442,6 +463,23 @@ func (e *Engine) ExitCode(unset int) int {
 
 // Do runs f as a callback of the loop would run.
 func (e *Engine) Do(f func()) { e.turn(f) }
+
+// Stop ends the script with that error, which Wait returns.
+func (e *Engine) Stop(err error) { e.finish(err) }
+
+// Again runs the loop on after Wait returned nil, and reports whether there
+// was something to do.
+func (e *Engine) Again() (worked bool, err error) {
+	if !e.ended() {
+		if worked = !e.loop.Idle(); worked {
+			_ = e.loop.Run()
+		}
+	}
+	if e.ended() {
+		return worked, e.end
+	}
+	return worked, nil
+}
 
 // crashed makes an error of a panic that came out of the engine.
 func (e *Engine) crashed(x any) error {

@@ -26,6 +26,7 @@ type loader struct {
 	main     *goja.Object
 	pkgs     map[string]*packageJSON // by directory
 	sources  map[string]string       // by the name in stack traces
+	esm      *goja.Symbol            // marks the exports of ES modules
 }
 
 // builtin is an embedded module of one script.
@@ -47,6 +48,7 @@ func newLoader(e *Engine) *loader {
 		cache:    e.vm.NewObject(),
 		pkgs:     map[string]*packageJSON{},
 		sources:  map[string]string{},
+		esm:      goja.NewSymbol("brigade.esm"),
 	}
 	l.root, l.packages = realDir(e.opts.Root), realDir(e.opts.Packages)
 	for _, dir := range []string{l.root, l.packages} {
@@ -175,7 +177,7 @@ func (l *loader) runMain(s Script) (result entry, err error) {
 		}
 	}()
 	file, base := l.place(s.Name)
-	u, err := l.e.cache.compileFile(s.Name, s.Source)
+	u, err := l.e.cache.compileFile(s.Name, s.Source, l.typeModule(base, s.Name))
 	if err != nil {
 		return entry{}, err
 	}
@@ -244,8 +246,11 @@ func (l *loader) execute(m *module, u *unit) error {
 	if err != nil {
 		return err
 	}
-	if u.async {
+	switch {
+	case u.async:
 		l.awaitExports(m)
+	case u.esm:
+		l.markESM(m.object.Get("exports"))
 	}
 	_ = m.object.Set("loaded", true)
 	return nil
@@ -278,11 +283,32 @@ func (l *loader) awaitExports(m *module) {
 		return
 	}
 	if _, err := then(m.pending, vm.ToValue(func(call goja.FunctionCall) goja.Value {
+		if exports, ok := call.Argument(0).(*goja.Object); ok {
+			l.e.define(exports, "__esModule", vm.ToValue(true))
+			l.markESM(exports)
+		}
 		_ = m.object.Set("exports", call.Argument(0))
 		return goja.Undefined()
 	}), vm.ToValue(func(goja.FunctionCall) goja.Value { return goja.Undefined() })); err != nil {
 		panic(err)
 	}
+}
+
+// markESM marks the exports of what was an ES module.
+func (l *loader) markESM(v goja.Value) {
+	if exports, ok := v.(*goja.Object); ok {
+		_ = exports.DefineDataPropertySymbol(l.esm, l.e.vm.ToValue(true), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE)
+	}
+}
+
+// typeModule reports whether the package of a file says that its files are ES modules.
+func (l *loader) typeModule(dir, name string) bool {
+	switch filepath.Ext(name) {
+	case ".cjs", ".cts":
+		return false
+	}
+	p := l.packageOf(dir)
+	return p != nil && p.Type == "module"
 }
 
 // meta is import.meta.
@@ -292,6 +318,10 @@ func (l *loader) meta(m *module) goja.Value {
 	_ = obj.Set("filename", m.file)
 	_ = obj.Set("dirname", filepath.Dir(m.file))
 	_ = obj.Set("main", m.main)
+	_ = obj.Set("esm", func(call goja.FunctionCall) goja.Value {
+		exports, ok := call.Argument(0).(*goja.Object)
+		return l.e.vm.ToValue(ok && exports.GetSymbol(l.esm) != nil)
+	})
 	_ = obj.Set("resolve", func(call goja.FunctionCall) goja.Value {
 		name := call.Argument(0).String()
 		if l.public(name) != nil {
@@ -338,7 +368,7 @@ func (l *loader) load(file string, parent *module) goja.Value {
 		return m.object.Get("exports")
 	}
 	name := l.show(file)
-	u, err := l.e.cache.compileFile(name, data)
+	u, err := l.e.cache.compileFile(name, data, l.typeModule(m.dir, name))
 	if err != nil {
 		panic(l.syntaxToJS(err))
 	}
@@ -417,6 +447,6 @@ func (l *loader) note(name, source string) {
 // CheckSyntax compiles a script without running it. The error is a
 // *brigade.Error with the position.
 func CheckSyntax(_ context.Context, s Script) error {
-	_, err := NewCache().compileFile(s.Name, s.Source)
+	_, err := NewCache().compileFile(s.Name, s.Source, false)
 	return err
 }

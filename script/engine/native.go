@@ -204,8 +204,9 @@ var errnos = map[string]int{
 }
 
 // errorToJS makes an Error object of a Go error. A *Thrown is the value that
-// was thrown; the fields of a *modules.SysError become its properties; the Go
-// error stays reachable for thrown.
+// was thrown; the fields of a *modules.SysError, and what a method Fields
+// returns, become its properties, as does a *brigade.Error's code; the Go error
+// stays reachable for thrown.
 func (e *Engine) errorToJS(err error) goja.Value {
 	var thrown *Thrown
 	if errors.As(err, &thrown) && thrown.value != nil {
@@ -218,6 +219,12 @@ func (e *Engine) errorToJS(err error) goja.Value {
 	var public *brigade.Error
 	if errors.As(err, &public) {
 		_ = obj.Set("code", string(public.Code))
+	}
+	var more interface{ Fields() map[string]any }
+	if errors.As(err, &more) {
+		for name, v := range more.Fields() {
+			_ = obj.Set(name, e.toJS(v))
+		}
 	}
 	var sys *modules.SysError
 	if errors.As(err, &sys) {

@@ -173,11 +173,11 @@ func (l *loader) notFound(name string, m *module) goja.Value {
 	}
 	_ = obj.Set("code", "MODULE_NOT_FOUND")
 	_ = obj.Set("requireStack", l.e.vm.NewArray(from...))
-	text := fmt.Sprintf("there is no module %q", name)
-	if m != nil {
-		text = fmt.Sprintf("%s imports %q, which does not exist", l.show(m.file), name)
+	noun := "module"
+	if isPath(name) {
+		noun = "file or directory"
 	}
-	l.e.remember(obj, &brigade.Error{Code: brigade.CodeModule, Message: text, Hint: l.hint(name, m)})
+	l.e.remember(obj, &brigade.Error{Code: brigade.CodeModule, Message: fmt.Sprintf("there is no %s %q", noun, name), Hint: l.hint(name, m)})
 	return obj
 }
 

@@ -21,6 +21,7 @@ var conditions = map[string]bool{"brigade": true, "require": true, "node": true,
 // packageJSON is what resolution needs of one.
 type packageJSON struct {
 	Name    string          `json:"name"`
+	Type    string          `json:"type"`
 	Main    any             `json:"main"`
 	Exports json.RawMessage `json:"exports"`
 	Imports json.RawMessage `json:"imports"`

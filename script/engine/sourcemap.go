@@ -5,17 +5,39 @@ import (
 	"strings"
 )
 
-// shiftColumns adds one to every column of a source map, generated and
-// original: the engine counts columns from 1 and uses maps as if they did too.
-// Columns are written as differences, those of generated code within a line
-// and the original ones within the file, so that few numbers change.
-func shiftColumns(sourceMap string) string {
+// fixMap makes a source map that the bundler wrote fit for the engine: what it
+// calls bundled gets its name, other sources the name of an internal file, and
+// columns count from 1. It returns "" for what is no source map.
+func fixMap(sourceMap, bundled, name string) string {
 	var m map[string]any
 	if json.Unmarshal([]byte(sourceMap), &m) != nil {
 		return ""
 	}
+	sources, _ := m["sources"].([]any)
+	for i, s := range sources {
+		if sources[i] = "brigade:entry"; s == bundled {
+			sources[i] = name
+		}
+	}
 	text, _ := m["mappings"].(string)
-	lines := strings.Split(text, ";")
+	shifted, ok := shiftColumns(text)
+	if !ok {
+		return ""
+	}
+	m["mappings"] = shifted
+	out, err := json.Marshal(m)
+	if err != nil {
+		return ""
+	}
+	return string(out)
+}
+
+// shiftColumns adds one to every column of a source map's mappings, generated
+// and original: the engine counts columns from 1 and uses maps as if they did
+// too. Columns are written as differences, those of generated code within a
+// line and the original ones within the file, so that few numbers change.
+func shiftColumns(mappings string) (string, bool) {
+	lines := strings.Split(mappings, ";")
 	shifted := false
 	for i, line := range lines {
 		if line == "" {
@@ -25,7 +47,7 @@ func shiftColumns(sourceMap string) string {
 		for n, segment := range segments {
 			fields, ok := decodeVLQ(segment)
 			if !ok || len(fields) == 0 {
-				return ""
+				return "", false
 			}
 			if n == 0 {
 				fields[0]++
@@ -41,12 +63,7 @@ func shiftColumns(sourceMap string) string {
 		}
 		lines[i] = strings.Join(segments, ",")
 	}
-	m["mappings"] = strings.Join(lines, ";")
-	out, err := json.Marshal(m)
-	if err != nil {
-		return ""
-	}
-	return string(out)
+	return strings.Join(lines, ";"), true
 }
 
 const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

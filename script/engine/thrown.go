@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/dop251/goja"
@@ -40,6 +41,46 @@ func (t *Thrown) Stack() string {
 		b.WriteString(f)
 	}
 	return b.String()
+}
+
+// Explain is what a person is told about an exception: its text and where it
+// comes from, with the line of the script's source.
+func (e *Engine) Explain(t *Thrown) string {
+	text := t.Stack()
+	if frame := e.frameOf(t); frame != "" {
+		text += "\n\n" + frame
+	}
+	return text
+}
+
+// Locate puts the place of an exception before a message.
+func (e *Engine) Locate(message string, t *Thrown) string {
+	for _, at := range t.Frames {
+		if m := framePlace.FindStringSubmatch(at); m != nil {
+			message = fmt.Sprintf("%s:%s:%s: %s", m[1], m[2], m[3], message)
+			if frame := e.frameOf(t); frame != "" {
+				message += "\n\n" + frame
+			}
+			return message
+		}
+	}
+	return message
+}
+
+// frameOf shows the first line in the stack that is of a file we know.
+func (e *Engine) frameOf(t *Thrown) string {
+	for _, at := range t.Frames {
+		m := framePlace.FindStringSubmatch(at)
+		if m == nil {
+			continue
+		}
+		if source, known := e.loader.sources[m[1]]; known {
+			line, _ := strconv.Atoi(m[2])
+			column, _ := strconv.Atoi(m[3])
+			return codeFrame(plainText(source), line, column)
+		}
+	}
+	return ""
 }
 
 // failed makes the error of a call into the script: a *Thrown, or why the
@@ -103,7 +144,7 @@ func (e *Engine) turnError(where string) error {
 func (e *Engine) overflowed(err *goja.StackOverflowError) error {
 	obj, newErr := e.vm.New(e.vm.Get("RangeError"), e.vm.ToValue("Maximum call stack size exceeded"))
 	if newErr != nil {
-		return newErr
+		return &Thrown{Text: newErr.Error()}
 	}
 	at := frames(err.Stack())
 	if len(at) > 10 {
@@ -176,7 +217,11 @@ func frames(stack []goja.StackFrame) []string {
 			continue
 		}
 		at := fmt.Sprintf("%s:%d:%d", pos.Filename, pos.Line, pos.Column)
-		if name := f.FuncName(); name != "" && name != "<anonymous>" {
+		switch name := f.FuncName(); name {
+		case asyncModule, "", "<anonymous>":
+		case asyncStart:
+			continue
+		default:
 			at = fmt.Sprintf("%s (%s)", name, at)
 		}
 		out = append(out, at)
@@ -186,6 +231,12 @@ func frames(stack []goja.StackFrame) []string {
 
 // internal reports whether a file is one of ours, embedded.
 func internal(file string) bool { return strings.HasPrefix(file, "brigade:") }
+
+// The functions that the bundler wraps a module into that awaits at its top level.
+const (
+	asyncModule = "script:script"
+	asyncStart  = "__init"
+)
 
 var (
 	pcSuffix   = regexp.MustCompile(`(:\d+:\d+)\(\d+\)(\)?)$`)
@@ -204,10 +255,14 @@ func cleanStack(stack string) string {
 			out = append(out, line)
 			continue
 		}
-		if strings.HasSuffix(at, "(native)") || strings.Contains(at, "brigade:") {
+		if strings.HasSuffix(at, "(native)") || strings.Contains(at, "brigade:") || strings.HasPrefix(at, asyncStart+" (") {
 			continue
 		}
-		out = append(out, "    at "+pcSuffix.ReplaceAllString(at, "$1$2"))
+		at = pcSuffix.ReplaceAllString(at, "$1$2")
+		if place, ok := strings.CutPrefix(at, asyncModule+" ("); ok {
+			at = strings.TrimSuffix(place, ")")
+		}
+		out = append(out, "    at "+at)
 	}
 	return strings.Join(out, "\n")
 }

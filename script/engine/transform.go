@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"strings"
@@ -56,13 +55,17 @@ func loaderOf(name string) api.Loader {
 
 // transform compiles TypeScript, ES modules and what else the engine does not
 // understand itself.
-func transform(name, source string) (*unit, error) {
+func transform(name, source string, typeModule bool) (*unit, error) {
+	file := name
+	if typeModule {
+		file += ".mjs" // default imports of CommonJS then work as in Node
+	}
 	out := api.Transform(source, api.TransformOptions{
 		Loader:            loaderOf(name),
 		Format:            api.FormatCommonJS,
 		Supported:         lacking,
 		Define:            metaDefines,
-		Sourcefile:        name,
+		Sourcefile:        file,
 		Sourcemap:         api.SourceMapExternal,
 		SourcesContent:    api.SourcesContentExclude,
 		TsconfigRaw:       "{}",
@@ -77,7 +80,7 @@ func transform(name, source string) (*unit, error) {
 	if len(out.Errors) > 0 {
 		return nil, messageError(name, source, out.Errors[0])
 	}
-	return compileTransformed(name, source, string(out.Code), string(out.Map))
+	return compileTransformed(name, source, string(out.Code), string(out.Map), file)
 }
 
 // awaitsAtTop reports whether a script awaits at its top level.
@@ -92,13 +95,24 @@ func awaitsAtTop(name, source string) bool {
 }
 
 // compileTransformed compiles what the bundler wrote.
-func compileTransformed(name, source, code, sourceMap string) (*unit, error) {
-	u, err := compile(name, code, shiftColumns(sourceMap), fileParams)
+// bundled is the script's name in the source map.
+func compileTransformed(name, source, code, sourceMap, bundled string) (*unit, error) {
+	code = strings.Replace(code, nodeDefault, ourDefault, 1)
+	u, err := compile(name, code, fixMap(sourceMap, bundled, name), fileParams)
 	if err != nil {
 		return nil, parseError(name, source, err)
 	}
+	u.esm = strings.Contains(code, "__toCommonJS(")
 	return u, nil
 }
+
+// In Node the default import of a CommonJS module is all of its exports. The
+// bundler does that for every module, since it cannot know which ones were ES
+// modules before; we do.
+const (
+	nodeDefault = "isNodeMode || !mod || !mod.__esModule"
+	ourDefault  = "isNodeMode && !__meta.esm(mod) || !mod || !mod.__esModule"
+)
 
 // transformAsync compiles a module that awaits at its top level. The bundler
 // wraps such a module into an async function when another one imports it
@@ -143,7 +157,7 @@ func transformAsync(name, source string) (*unit, error) {
 	if len(out.Errors) > 0 {
 		return nil, messageError(name, source, out.Errors[0])
 	}
-	u, err := compileTransformed(name, source, string(out.Code), renameSource(out.Map, name))
+	u, err := compileTransformed(name, source, string(out.Code), string(out.Map), "script:script")
 	if err != nil {
 		return nil, err
 	}
@@ -175,33 +189,12 @@ func single(name, source string) api.Plugin {
 	}}
 }
 
-// renameSource gives the script its own name in a source map written by transformAsync.
-func renameSource(sourceMap []byte, name string) string {
-	var m map[string]any
-	if json.Unmarshal(sourceMap, &m) != nil {
-		return ""
-	}
-	sources, _ := m["sources"].([]any)
-	for i, s := range sources {
-		if s == "script:script" {
-			sources[i] = name
-		} else {
-			sources[i] = "brigade:entry"
-		}
-	}
-	out, err := json.Marshal(m)
-	if err != nil {
-		return ""
-	}
-	return string(out)
-}
-
 // messageError makes the error of a script of what the bundler says.
 func messageError(name, source string, m api.Message) error {
 	if m.Location == nil {
 		return &brigade.Error{Code: brigade.CodeScriptLoad, Message: fmt.Sprintf("%s: %s", name, m.Text)}
 	}
-	return syntaxError(name, source, m.Location.Line, columnOf(m.Location), m.Text)
+	return syntaxError(name, source, m.Location.Line, columnOf(m.Location), strings.TrimSuffix(m.Text, ":"))
 }
 
 // columnOf counts characters where the bundler counts bytes from 0.

@@ -169,6 +169,13 @@ func (l *Loop) Run() error {
 	}
 }
 
+// Idle reports whether nothing is left that could bring another callback. Only
+// for the loop's goroutine.
+func (l *Loop) Idle() bool {
+	_, idle := l.state()
+	return idle
+}
+
 func (l *Loop) isStopped() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,0 +1,2 @@
+import { events } from "brigadier";
+events.on("exec", () => console.log("import in a .js file"));

@@ -1,0 +1,2 @@
+console.log("loading");
+process.exit(4);

@@ -1,0 +1,23 @@
+const { events, Job } = require("brigadier");
+events.on("exec", async () => {
+  const j = new Job("spec", "img:1", ["spec"]);
+  j.env = { A: 1, B: "two", C: undefined, D: null, E: true, F: { secretKeyRef: { name: "s", key: "k" } } };
+  j.host.nodeSelector.set("disk", "ssd");
+  j.host.os = "linux";
+  j.resourceRequests.cpu = 2;
+  j.resourceLimits.memory = "1Gi";
+  j.args = ["-v", 3];
+  j.annotations = { note: 7 };
+  j.volumes = [{ name: "v", emptyDir: {} }];
+  j.volumeMounts = [{ name: "v", mountPath: "/v" }];
+  j.timeout = "5000";
+  j.cache.enabled = true;
+  j.storage.enabled = true;
+  j.docker.enabled = true;
+  j.imagePullSecrets = ["reg"];
+  j.serviceAccount = "sa";
+  j.streamLogs = true;
+  j.useSource = false;
+  await j.run();
+  console.log(j.podName);
+});

@@ -1,0 +1,2 @@
+export enum Kind { A = "a", B = "b" }
+export default (n: number): number => n * 2;

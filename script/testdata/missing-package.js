@@ -1,0 +1,2 @@
+const { events } = require("brigadier");
+const _ = require("lodash");

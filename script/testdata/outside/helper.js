@@ -1,0 +1,1 @@
+exports.where = "relative to the root";

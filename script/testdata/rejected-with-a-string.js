@@ -1,0 +1,3 @@
+const { events } = require("brigadier");
+events.on("exec", () => Promise.reject("just text"));
+events.on("error", (e) => console.log(typeof e.cause.reason, e.cause.reason));

@@ -1,0 +1,18 @@
+const { events, Job, Group } = require("brigadier");
+class Build extends Job {
+  constructor(name) {
+    super(name, "golang:1", ["meet 2", ...(name === "one" ? ["wait two"] : []), "print built " + name]);
+    this.env.CGO_ENABLED = "0";
+  }
+  async run() {
+    console.log("before", this.name, this instanceof Job);
+    const r = await super.run();
+    return r.toString().trim();
+  }
+}
+function Old(name) { return Reflect.construct(Job, [name, "img", ["print old"]], Old); }
+Old.prototype = Object.create(Job.prototype);
+events.on("exec", async () => {
+  console.log((await Group.runAll([new Build("one"), new Build("two")])).join());
+  console.log((await new Old("old").run()).toString().trim());
+});

@@ -1,0 +1,3 @@
+import { events } from "brigadier";
+const x: number = ;
+events.on("exec", () => {});

@@ -1,0 +1,3 @@
+const { events, Job } = require("brigadier");
+const r = await new Job("first", "img", ["print loaded"]).run();
+events.on("exec", () => console.log("exec after", r.toString().trim()));

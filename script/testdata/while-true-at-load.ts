@@ -1,0 +1,4 @@
+// turn: 100ms
+const forever: boolean = true;
+for (; forever;) {
+}
