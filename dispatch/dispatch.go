@@ -57,10 +57,17 @@ type Tree struct {
 
 // Dependencies installs what a script's brigade.json or package.json names.
 type Dependencies interface {
-	// Install returns the node_modules directory for the script's config
-	// (the text of brigade.json, may be empty) and the files in dir, or ""
-	// when nothing is needed.
-	Install(ctx context.Context, config, dir string, notice func(string)) (string, error)
+	// Install returns the node_modules directory of the script, or "" when
+	// nothing is needed.
+	Install(ctx context.Context, req DependencyRequest) (string, error)
+}
+
+// DependencyRequest describes a script whose dependencies are needed.
+type DependencyRequest struct {
+	Script string       // its text
+	Config string       // the text of brigade.json; may be empty
+	Dir    string       // the build's files; "" for none
+	Notice func(string) // is told of what people should know
 }
 
 // Dispatcher runs builds.

@@ -170,7 +170,7 @@ func (r *run) script(ctx context.Context) (brigade.ScriptResult, error) {
 	}
 	modules := ""
 	if r.d.opt.Deps != nil {
-		if modules, err = r.d.opt.Deps.Install(ctx, found.config, tree.Dir, r.notice); err != nil {
+		if modules, err = r.d.opt.Deps.Install(ctx, DependencyRequest{Script: found.text, Config: found.config, Dir: tree.Dir, Notice: r.notice}); err != nil {
 			return brigade.ScriptResult{}, err
 		}
 	}

@@ -30,6 +30,8 @@ type Options struct {
 	// from their tasks, and jobs without DUMMY_SLEEP take up to a few seconds.
 	// The same job always does the same.
 	Invent bool
+	// Nap is how long a job without DUMMY_SLEEP takes.
+	Nap time.Duration
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -124,7 +126,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 func (r *Runner) plan(spec brigade.JobSpec) (plan, error) {
-	var p plan
+	p := plan{sleep: r.opts.Nap}
 	if r.opts.Invent {
 		p = invent(spec)
 	}

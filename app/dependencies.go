@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/dispatch"
+	"github.com/brigadecore/brigade/v3/script/npm"
+)
+
+// dependencies installs a script's npm packages: those of brigade.json, and of
+// package.json those that the script itself imports. A package.json may belong
+// to the program that the pipeline builds and name a thousand others.
+type dependencies struct {
+	opt Options
+}
+
+var _ dispatch.Dependencies = (*dependencies)(nil)
+
+func (a *App) dependencies() dispatch.Dependencies { return &dependencies{opt: a.opt} }
+
+// Install implements dispatch.Dependencies.
+func (d *dependencies) Install(ctx context.Context, req dispatch.DependencyRequest) (string, error) {
+	manifest, err := d.manifest(req)
+	if err != nil || manifest == nil {
+		return "", err
+	}
+	installer, err := NewInstaller(d.opt.Dirs, d.opt.Environ)
+	if err != nil {
+		return "", err
+	}
+	tree, err := installer.Install(ctx, npm.Request{
+		Dir: req.Dir, Manifest: manifest, Frozen: d.opt.Frozen, Offline: d.opt.Offline,
+		Progress: d.progress(),
+	})
+	if err != nil {
+		return "", err
+	}
+	for _, w := range tree.Warnings {
+		req.Notice("npm: " + w)
+	}
+	return tree.Dir, nil
+}
+
+func (d *dependencies) progress() func(npm.Progress) {
+	if d.opt.DependencyProgress == nil {
+		return nil
+	}
+	return func(p npm.Progress) {
+		d.opt.DependencyProgress("installing dependencies", int64(p.Done), int64(p.Total))
+	}
+}
+
+// manifest is what to install, or nil for nothing.
+func (d *dependencies) manifest(req dispatch.DependencyRequest) (*npm.Manifest, error) {
+	if strings.TrimSpace(req.Config) != "" {
+		m, err := npm.ParseManifest("brigade.json", []byte(req.Config))
+		if err != nil || len(m.Dependencies) == 0 {
+			return nil, err
+		}
+		return m, nil
+	}
+	if req.Dir == "" {
+		return nil, nil
+	}
+	wanted := imports(req.Script)
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	m, err := npm.ReadManifest(req.Dir, false)
+	if err != nil {
+		return nil, unlessMissing(err)
+	}
+	for name := range m.Dependencies {
+		if !wanted[name] {
+			delete(m.Dependencies, name)
+		}
+	}
+	if len(m.Dependencies) == 0 {
+		return nil, nil
+	}
+	return m, nil
+}
+
+func unlessMissing(err error) error {
+	if errors.Is(err, &brigade.Error{Code: brigade.CodeNotFound}) {
+		return nil
+	}
+	return err
+}
+
+var importPattern = regexp.MustCompile(`(?:\brequire\s*\(\s*|\bfrom\s*|\bimport\s*\(?\s*)["']([^"'\n]+)["']`)
+
+// imports are the packages that a script may import: a rough reading that
+// takes comments for code, which does no harm here.
+func imports(script string) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range importPattern.FindAllStringSubmatch(script, -1) {
+		spec := m[1]
+		if strings.HasPrefix(spec, ".") || strings.HasPrefix(spec, "/") || strings.Contains(spec, ":") {
+			continue
+		}
+		parts := strings.SplitN(spec, "/", 3)
+		name := parts[0]
+		if strings.HasPrefix(name, "@") && len(parts) > 1 {
+			name += "/" + parts[1]
+		}
+		if !npm.BuiltIn(name) {
+			names[name] = true
+		}
+	}
+	return names
+}
+
+// NewInstaller returns an npm installer with the user's npm configuration.
+func NewInstaller(dirs Dirs, environ []string) (*npm.Installer, error) {
+	env := map[string]string{}
+	for _, pair := range environ {
+		if k, v, ok := strings.Cut(pair, "="); ok {
+			env[k] = v
+		}
+	}
+	return npm.New(npm.Options{Cache: filepath.Join(dirs.Cache, "npm"), Home: dirs.Home, Env: env})
+}

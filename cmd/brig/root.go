@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	brigade "github.com/brigadecore/brigade/v3"
+)
+
+// version is set by the linker: -X main.version=v3.0.0
+var version = ""
+
+// newRoot builds the command tree.
+func newRoot(s *State) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "brig",
+		Short: "Event-driven scripting for containers",
+		Long: `Brigade runs a short JavaScript or TypeScript file, brigade.js, when something
+happens. The script starts jobs: containers with a few shell tasks, one after
+another or in parallel, with ordinary code deciding.
+
+On this machine nothing else needs to be installed: jobs run in containers when
+a container engine answers, else as processes.`,
+		Example: `  brig init                          scaffold a pipeline in this directory
+  brig run                           run ./brigade.js with the event "exec"
+  brig run -e push -p payload.json   run it with another event
+  brig run --dry-run                 show which jobs would run
+  brig build list                    what ran before
+  brig build logs 01hx -j test       what a job of it printed`,
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.SetIn(s.Stdin)
+	root.SetOut(s.Stdout)
+	root.SetErr(s.Stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &brigade.Error{Code: brigade.CodeUsage, Message: err.Error(), Hint: "see " + cmd.CommandPath() + " --help"}
+	})
+	root.PersistentFlags().BoolVar(&s.noColor, "no-color", false, "print without colours (also: NO_COLOR)")
+	root.AddGroup(&cobra.Group{ID: "work", Title: "Run and look:"}, &cobra.Group{ID: "setup", Title: "Set up:"})
+	for _, add := range commands() {
+		root.AddCommand(add(s))
+	}
+	return root
+}
+
+// commands lists every command: one file each.
+func commands() []func(*State) *cobra.Command {
+	return []func(*State) *cobra.Command{
+		newRun, newRerun, newBuild, newInit, newInstall, newVersion, newExitCodes, newWorker,
+	}
+}
+
+func newVersion(s *State) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use: "version", Short: "Print the version", GroupID: "setup", Args: args(cobra.NoArgs),
+		Example: "  brig version\n  brig version -o json",
+		RunE: func(*cobra.Command, []string) error {
+			v := versionInfo()
+			if output == "json" {
+				return writeJSON(s.Stdout, v)
+			}
+			_, err := fmt.Fprintf(s.Stdout, "brig %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+			return err
+		},
+	}
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+type versionAnswer struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func versionInfo() versionAnswer {
+	v := versionAnswer{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				v.Commit = setting.Value
+			}
+		}
+		if v.Version == "" && info.Main.Version != "(devel)" {
+			v.Version = info.Main.Version
+		}
+	}
+	if v.Version == "" {
+		v.Version = "development"
+	}
+	return v
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/app"
+	"github.com/brigadecore/brigade/v3/tui"
+)
+
+// State is everything the program takes from outside, so that every command
+// can be run in a test.
+type State struct {
+	Args           []string
+	Getenv         func(string) string
+	Environ        func() []string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Interrupts     <-chan os.Signal
+	Now            func() time.Time
+	GOOS           string
+	Program        func() (string, error) // path of this program
+	Getwd          func() (string, error)
+	Home           func() (string, error)
+	Terminal       func() (width, height int, ok bool) // of Stdout
+	InputTerminal  func() bool                         // whether a person types on Stdin
+	Context        context.Context
+	InProcess      bool // scripts run in this process: for tests
+
+	noColor bool
+	exit    int // what a command ends with when it reported the reason itself
+}
+
+// Main runs the program and returns its exit code.
+func Main(s *State) int {
+	root := newRoot(s)
+	root.SetArgs(s.Args)
+	err := root.ExecuteContext(s.Context)
+	if err == nil {
+		return s.exit
+	}
+	e := usageError(err)
+	_, _, terminal := s.Terminal()
+	_ = tui.PrintError(s.Stderr, e, !s.noColor && tui.WantsColor(s.Getenv, terminal))
+	return brigade.CodeOf(e).ExitCode()
+}
+
+// usageError gives the errors of the flag parser a code. All others have one.
+func usageError(err error) error {
+	if brigade.CodeOf(err) != brigade.CodeInternal || !isFlagError(err) {
+		return err
+	}
+	return &brigade.Error{Code: brigade.CodeUsage, Message: err.Error(), Hint: "brig --help lists commands and flags"}
+}
+
+// flagError marks what cobra says about arguments and flags.
+type flagError struct{ error }
+
+func isFlagError(err error) bool {
+	_, ok := err.(flagError)
+	return ok
+}
+
+// args wraps a check of positional arguments so that its errors are about usage.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return &brigade.Error{Code: brigade.CodeUsage, Message: err.Error(), Hint: "see " + cmd.CommandPath() + " --help"}
+		}
+		return nil
+	}
+}
+
+// dirs are where this user's installation keeps things: BRIGADE_STATE_DIR and
+// BRIGADE_CACHE_DIR, else below the XDG directories.
+func (s *State) dirs() (app.Dirs, error) {
+	home, err := s.Home()
+	if err != nil {
+		home = ""
+	}
+	pick := func(own, xdg, fallback string) (string, error) {
+		if dir := s.Getenv(own); dir != "" {
+			return filepath.Abs(dir)
+		}
+		if dir := s.Getenv(xdg); filepath.IsAbs(dir) {
+			return filepath.Join(dir, "brigade"), nil
+		}
+		if home == "" {
+			return "", brigade.Errorf(brigade.CodeUsage, "there is no home directory to keep builds in").
+				WithHint("set %s to a directory", own)
+		}
+		return filepath.Join(home, filepath.FromSlash(fallback), "brigade"), nil
+	}
+	state, err := pick("BRIGADE_STATE_DIR", "XDG_STATE_HOME", ".local/state")
+	if err != nil {
+		return app.Dirs{}, err
+	}
+	cache, err := pick("BRIGADE_CACHE_DIR", "XDG_CACHE_HOME", ".cache")
+	return app.Dirs{State: state, Cache: cache, Home: home}, err
+}
+
+// store opens the database of this user's installation.
+func (s *State) store() (brigade.Store, error) {
+	dirs, err := s.dirs()
+	if err != nil {
+		return nil, err
+	}
+	return app.OpenStore(s.Context, dirs)
+}
