@@ -35,6 +35,9 @@ type row struct {
 	pullAt time.Time // when pulling began
 	last   string    // last line of the log, without colours
 	tail   []string
+
+	prefixText  string // see prefix
+	prefixWidth int
 }
 
 var percent = regexp.MustCompile(`\d{1,3}\s?%`)

@@ -41,7 +41,7 @@ func (v *Live) pendingLines(w int) []string {
 			lines = append(lines, wrap(e.text, w-1, maxRowsALine, v.l.ellipsis())...)
 			continue
 		}
-		name := v.l.fg(jobColors[e.r.index%len(jobColors)], pad(cut(e.r.name, prefix, v.l.ellipsis()), prefix, false))
+		name := e.r.prefix(v.l, prefix)
 		for i, row := range wrap(e.text, w-1-prefix-3, maxRowsALine, v.l.ellipsis()) {
 			if i == 0 {
 				lines = append(lines, strings.TrimRight(name+" "+e.mark+" "+row, " "))
@@ -53,6 +53,16 @@ func (v *Live) pendingLines(w int) []string {
 	clear(v.pending)
 	v.pending, v.bytes = v.pending[:0], 0
 	return lines
+}
+
+// prefix is the job's name in its colour, cols wide. It is kept until the width
+// changes.
+func (r *row) prefix(l look, cols int) string {
+	if r.prefixText == "" || r.prefixWidth != cols {
+		r.prefixWidth = cols
+		r.prefixText = l.fg(jobColors[r.index%len(jobColors)], pad(cut(r.name, cols, l.ellipsis()), cols, false))
+	}
+	return r.prefixText
 }
 
 // block draws what stays at the bottom, in at most half the terminal.
@@ -227,5 +237,5 @@ func (v *Live) footer(now time.Time, spin, cols int) string {
 			}
 		}
 	}
-	return cut(v.l.fg(colorBlue, v.l.spinner(spin))+" "+v.l.bold(clock)+dot+text, cols, "")
+	return cut(v.l.fg(colorBlue, v.l.spinner(spin))+" "+v.l.bold(clock)+dot+text, cols, v.l.ellipsis())
 }

@@ -2,29 +2,29 @@ package tui
 
 import (
 	"os"
-	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // TestDemo plays a build on the terminal of whoever asks for it:
 //
-//	TUI_DEMO=80x24 go test ./tui -run TestDemo
+//	TUI_DEMO=1 go test ./tui -run TestDemo
 func TestDemo(t *testing.T) {
-	spec := os.Getenv("TUI_DEMO")
-	if spec == "" {
+	if os.Getenv("TUI_DEMO") == "" {
 		t.Skip("TUI_DEMO is not set")
 	}
 	tty, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := func(name string) func() int {
-		return func() int { n, _ := strconv.Atoi(os.Getenv(name)); return n }
-	}
+	defer tty.Close()
+	width := func() int { w, _, _ := term.GetSize(int(tty.Fd())); return w }
+	height := func() int { _, h, _ := term.GetSize(int(tty.Fd())); return h }
 	var s *story
 	view := New(Options{Out: tty, Terminal: true, Color: os.Getenv("NO_COLOR") == "", ASCII: os.Getenv("TUI_ASCII") != "",
-		NoProgress: os.Getenv("TUI_PLAIN") != "", Width: size("COLUMNS"), Height: size("LINES"),
+		NoProgress: os.Getenv("TUI_PLAIN") != "", Width: width, Height: height,
 		Now: func() time.Time { return storyBegin.Add(time.Since(demoBegin)) }})
 	defer view.Close()
 	s = newStory(view.Watch)
