@@ -92,3 +92,38 @@ type Queue interface {
 	// owner's any more.
 	Renew(ctx context.Context, id, owner string, lease time.Duration) error
 }
+
+// Records keeps the small things of a server: deliveries, tokens, the audit
+// log, marks of schedules. A key sorts by bytes; ULIDs make it a log.
+type Records interface {
+	// PutRecord creates or replaces a record.
+	PutRecord(ctx context.Context, kind, key string, data []byte) error
+	// Record returns one; CodeNotFound when it is not there.
+	Record(ctx context.Context, kind, key string) ([]byte, error)
+	// ListRecords returns records of a kind, highest key first.
+	ListRecords(ctx context.Context, kind string, q RecordQuery) ([]Record, error)
+	// DeleteRecords removes the record with that key when only is set, else
+	// all whose key is below it. It returns how many those were.
+	DeleteRecords(ctx context.Context, kind, key string, only bool) (int, error)
+}
+
+// Record is a key and what is kept under it.
+type Record struct {
+	Key  string
+	Data []byte
+}
+
+// RecordQuery selects records.
+type RecordQuery struct {
+	Before string // only lower keys, when not empty
+	Limit  int    // default 50, at most 1000
+}
+
+// Waiter looks at the queue. Every Queue is one.
+type Waiter interface {
+	// Waiting returns the pending builds that may be started now (NotBefore is
+	// over), without the event's payload, script and config: of each project
+	// and concurrency key the first each by priority (higher first) and then
+	// by age; of all together at most limit, by priority and then by age.
+	Waiting(ctx context.Context, each, limit int) ([]*Build, error)
+}
