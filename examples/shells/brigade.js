@@ -10,6 +10,6 @@ events.on("exec", async () => {
   await bash.run();
 
   const own = new Job("own-command", "busybox:1.36");
-  own.args = ["-c", "echo no tasks, only args"];
+  own.args = ["echo", "no tasks, only args"];
   await own.run();
 });
