@@ -121,9 +121,10 @@ type RecordQuery struct {
 
 // Waiter looks at the queue. Every Queue is one.
 type Waiter interface {
-	// Waiting returns the pending builds that may be started now (NotBefore is
-	// over), without the event's payload, script and config: of each project
-	// and concurrency key the first each by priority (higher first) and then
-	// by age; of all together at most limit, by priority and then by age.
+	// Waiting returns the builds that can be claimed now, without the event's
+	// payload, script and config: pending ones whose NotBefore is over, and
+	// running ones whose lease is over. Of each project and concurrency key it
+	// returns the first each by priority (higher first) and then by age; of
+	// all together at most limit, by priority and then by age.
 	Waiting(ctx context.Context, each, limit int) ([]*Build, error)
 }

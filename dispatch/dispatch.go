@@ -30,6 +30,8 @@ type Options struct {
 	Grace   time.Duration // between TERM and KILL for a job; default 10 s
 	LogCap  int64         // bytes of a job's log and result that are kept; default brigade.DefaultLogCap
 	MaxJobs int           // jobs running at once; default no limit
+	// MaxBuilds bounds the builds that Serve runs at once; default no limit.
+	MaxBuilds int
 	// Artifacts keeps the files that jobs declare; nil: they are not kept.
 	// MaxArtifact bounds each in bytes; default 1 GiB.
 	Artifacts   Artifacts
@@ -77,7 +79,11 @@ type Dispatcher struct {
 
 	mu       sync.Mutex
 	runs     map[string]*run
-	projects map[string]chan struct{} // slots for jobs of projects that have a limit
+	projects map[string]chan struct{}  // slots for jobs of projects that have a limit
+	waits    map[string]string         // what the waiting builds wait for, by ID
+	starting map[string]*brigade.Build // what Serve has started, by ID
+	serving  sync.WaitGroup
+	wake     chan struct{}
 	kill     bool
 }
 
@@ -107,7 +113,7 @@ func New(opt Options) (*Dispatcher, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Dispatcher{opt: opt, runs: map[string]*run{}, projects: map[string]chan struct{}{}}
+	d := &Dispatcher{opt: opt, runs: map[string]*run{}, projects: map[string]chan struct{}{}, starting: map[string]*brigade.Build{}, wake: make(chan struct{}, 1)}
 	if opt.MaxJobs > 0 {
 		d.slots = make(chan struct{}, opt.MaxJobs)
 	}

@@ -35,6 +35,8 @@ type run struct {
 	cleanup    context.Context         // of jobs that a canceled script starts to clean up
 	stopScript context.CancelCauseFunc // ends cleanup and the script
 	aborted    chan struct{}           // closed when the build was canceled
+	end        context.CancelCauseFunc // ends the run, for the reason given
+	over       context.Context         // ended by end
 
 	mu       sync.Mutex
 	build    *brigade.Build // as last written
@@ -61,21 +63,24 @@ func newRun(d *Dispatcher, build *brigade.Build, project *brigade.Project) *run 
 	}
 	r.jobsCtx, r.stopJobs = context.WithCancelCause(context.Background())
 	r.cleanup, r.stopScript = context.WithCancelCause(context.Background())
+	r.over, r.end = context.WithCancelCause(context.Background())
 	return r
 }
 
 // do takes the build to its end, or hands it over.
 func (r *run) do(outer context.Context) (*brigade.Build, error) {
-	ctx, end := context.WithCancelCause(outer)
-	defer end(nil)
+	ctx := r.over
+	defer r.end(nil)
 	defer r.stopScript(nil)
-	stopRenewing := r.renew(end)
+	stopFollowing := context.AfterFunc(outer, func() { r.end(context.Cause(outer)) })
+	defer stopFollowing()
+	stopRenewing := r.renew(r.end)
 	defer stopRenewing()
 	stopWatching := context.AfterFunc(ctx, func() { r.abort(context.Cause(ctx)) })
 	defer stopWatching()
 	if limit := time.Duration(r.project.Limits.Timeout); limit > 0 {
 		over := time.AfterFunc(limit, func() {
-			end(brigade.Errorf(brigade.CodeBuildFailed, "the build ran longer than the %s its project allows", limit))
+			r.end(brigade.Errorf(brigade.CodeBuildFailed, "the build ran longer than the %s its project allows", limit))
 		})
 		defer over.Stop()
 	}
@@ -378,14 +383,14 @@ func (r *run) renewOnce(end context.CancelCauseFunc) error {
 	}
 	b, err := r.d.opt.Store.Build(ctx, r.id)
 	if err == nil && b.Cancel != nil {
-		end(cancelCause(b.Cancel))
+		end(cancelCause("build", b.Cancel))
 	}
 	return err
 }
 
-// cancelCause is the failure of a build that somebody canceled.
-func cancelCause(c *brigade.CancelRequest) error {
-	e := brigade.Errorf(brigade.CodeCanceled, "the build was canceled")
+// cancelCause is the failure of a build or job that somebody canceled.
+func cancelCause(what string, c *brigade.CancelRequest) error {
+	e := brigade.Errorf(brigade.CodeCanceled, "the %s was canceled", what)
 	if c.Actor != "" {
 		e.Message += " by " + c.Actor
 	}
