@@ -38,10 +38,11 @@ type Options struct {
 	Loaded func(Control)
 }
 
-// Modules returns brigadier under all its names, and what it is made of.
+// Modules returns brigadier under all its names, and the library of checks and
+// releases built upon it.
 func Modules(o Options) []modules.Module {
 	b := &binding{Options: o}
-	return []modules.Module{
+	list := []modules.Module{
 		{
 			Names:  []string{"brigadier", "brigade", "@brigadecore/brigadier", "@azure/brigadier"},
 			Source: source,
@@ -49,6 +50,7 @@ func Modules(o Options) []modules.Module {
 		},
 		{Names: []string{"brigade:emitter"}, Internal: true, Source: emitterSource},
 	}
+	return append(list, b.utilsModules()...)
 }
 
 type binding struct{ Options }

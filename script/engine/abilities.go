@@ -1,9 +1,15 @@
 package engine
 
 import (
+	"reflect"
 	"strings"
 
 	"github.com/dop251/goja"
+)
+
+var (
+	proxyType   = reflect.TypeFor[goja.Proxy]()
+	promiseType = reflect.TypeFor[*goja.Promise]()
 )
 
 // asyncContext hands a value along asynchronous calls: what was current when a
@@ -37,7 +43,7 @@ func (e *Engine) abilities() goja.Value {
 	}
 	add("proxy", func(call goja.FunctionCall) goja.Value {
 		o, ok := call.Argument(0).(*goja.Object)
-		if !ok {
+		if !ok || o.ExportType() != proxyType { // Export of other objects would run their getters
 			return goja.Undefined()
 		}
 		p, ok := o.Export().(goja.Proxy)
@@ -51,7 +57,7 @@ func (e *Engine) abilities() goja.Value {
 	})
 	add("promise", func(call goja.FunctionCall) goja.Value {
 		o, ok := call.Argument(0).(*goja.Object)
-		if !ok {
+		if !ok || o.ExportType() != promiseType {
 			return goja.Undefined()
 		}
 		p, ok := o.Export().(*goja.Promise)

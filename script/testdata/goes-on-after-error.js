@@ -1,9 +1,9 @@
 const { events, Job } = require("brigadier");
 events.on("exec", () => {
-  new Job("other", "img", ["print x"]).run().then(() => {
+  setTimeout(() => new Job("other", "img", ["print x"]).run().then(() => {
     console.log("job still ends");
     setTimeout(() => console.log("timer still runs"), 1);
-  });
+  }), 1);
   throw new Error("sync");
 });
 events.on("exec", () => console.log("the next handler does not run"));

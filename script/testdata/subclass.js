@@ -5,8 +5,8 @@ class Build extends Job {
     this.env.CGO_ENABLED = "0";
   }
   async run() {
-    console.log("before", this.name, this instanceof Job);
     const r = await super.run();
+    console.log("after", this.name, this instanceof Job);
     return r.toString().trim();
   }
 }
