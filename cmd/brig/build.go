@@ -17,7 +17,7 @@ func newBuild(s *State) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "build", Short: "Look at builds that ran", GroupID: "work",
 		Example: "  brig build list\n  brig build get 01hxyz\n  brig build logs 01hxyz -j test\n  brig build delete 01hxyz",
-		Args:    args(cobra.NoArgs),
+		Args:    unknownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newBuildList(s), newBuildGet(s), newBuildLogs(s), newBuildDelete(s))

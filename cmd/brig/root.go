@@ -31,7 +31,8 @@ a container engine answers, else as processes.`,
   brig build list                    what ran before
   brig build logs 01hx -j test       what a job of it printed`,
 		SilenceUsage: true, SilenceErrors: true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		Args: unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(s.Stdin)
 	root.SetOut(s.Stdout)
@@ -45,6 +46,19 @@ a container engine answers, else as processes.`,
 		root.AddCommand(add(s))
 	}
 	return root
+}
+
+// unknownCommand refuses words that are no command, and names similar ones.
+func unknownCommand(cmd *cobra.Command, argv []string) error {
+	if len(argv) == 0 {
+		return nil
+	}
+	e := brigade.Errorf(brigade.CodeUsage, "there is no command %q", argv[0]).WithHint("see %s --help", cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2
+	if similar := cmd.SuggestionsFor(argv[0]); len(similar) > 0 {
+		return e.WithHint("did you mean %s %s?", cmd.CommandPath(), similar[0])
+	}
+	return e
 }
 
 // commands lists every command: one file each.

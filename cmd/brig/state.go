@@ -45,26 +45,9 @@ func Main(s *State) int {
 	if err == nil {
 		return s.exit
 	}
-	e := usageError(err)
 	_, _, terminal := s.Terminal()
-	_ = tui.PrintError(s.Stderr, e, !s.noColor && tui.WantsColor(s.Getenv, terminal))
-	return brigade.CodeOf(e).ExitCode()
-}
-
-// usageError gives the errors of the flag parser a code. All others have one.
-func usageError(err error) error {
-	if brigade.CodeOf(err) != brigade.CodeInternal || !isFlagError(err) {
-		return err
-	}
-	return &brigade.Error{Code: brigade.CodeUsage, Message: err.Error(), Hint: "brig --help lists commands and flags"}
-}
-
-// flagError marks what cobra says about arguments and flags.
-type flagError struct{ error }
-
-func isFlagError(err error) bool {
-	_, ok := err.(flagError)
-	return ok
+	_ = tui.PrintError(s.Stderr, err, !s.noColor && tui.WantsColor(s.Getenv, terminal))
+	return brigade.CodeOf(err).ExitCode()
 }
 
 // args wraps a check of positional arguments so that its errors are about usage.
