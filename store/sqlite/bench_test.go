@@ -136,6 +136,21 @@ func logLines(id string, from, n int) []brigade.LogLine {
 	return lines
 }
 
+// timed reports the mean and the best time of step; the best is what the work
+// takes when nothing else runs on the machine.
+func timed(b *testing.B, step func() error) {
+	best := time.Hour
+	for b.Loop() {
+		begun := time.Now()
+		if err := step(); err != nil {
+			b.Fatal(err)
+		}
+		best = min(best, time.Since(begun))
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms")
+	b.ReportMetric(float64(best.Microseconds())/1000, "best-ms")
+}
+
 func BenchmarkManyBuilds(b *testing.B) {
 	s := filled(b)
 	ctx := context.Background()
@@ -163,12 +178,7 @@ func BenchmarkManyBuilds(b *testing.B) {
 		{"textProject", brigade.BuildFilter{Text: "number 777", ProjectID: "brigade-p7"}},
 	} {
 		b.Run("list/"+c.name, func(b *testing.B) {
-			for b.Loop() {
-				if _, err := s.ListBuilds(ctx, c.f); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms")
+			timed(b, func() error { _, err := s.ListBuilds(ctx, c.f); return err })
 		})
 	}
 	n := 0
@@ -196,12 +206,7 @@ func BenchmarkManyBuilds(b *testing.B) {
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				if err := step(); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms")
+			timed(b, step)
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"strings"
@@ -80,26 +81,10 @@ func join(b *brigade.Build, large blobs, owner string, lease int64) {
 	b.Lease = brigade.Lease{Owner: owner, Expires: timeOf(lease)}
 }
 
-// separator parts the fields in build_texts. It sorts below whatever IDs are
-// made of.
-const separator = "\x1f"
-
-var withoutSeparators = strings.NewReplacer(separator, " ", "\x00", " ")
-
-// textOf is what BuildFilter.Text looks at.
-func textOf(b *brigade.Build) string {
-	e := &b.Event
-	fields := []string{b.ID, b.Project, e.Type, e.Provider, e.ShortTitle, e.LongTitle, e.Revision.Ref, e.Revision.Commit}
-	for i, f := range fields[1:] {
-		fields[i+1] = withoutSeparators.Replace(strings.ToLower(f))
-	}
-	return strings.Join(fields, separator)
-}
-
 // CreateBuild stores b, or returns the build of the same project whose event
 // has the same key.
 func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Build, error) {
-	if b.ID == "" || strings.ContainsAny(b.ID, separator+"\x00") {
+	if b.ID == "" || strings.ContainsAny(b.ID, separators) {
 		return nil, brigade.Errorf(brigade.CodeInvalid, "a build needs an ID")
 	}
 	small, large := split(b)
@@ -126,7 +111,7 @@ func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Bui
 	return b, nil
 }
 
-func (w *writer) insertBuild(c columns, doc []byte, text string, large blobs) error {
+func (w *writer) insertBuild(c columns, doc []byte, text []byte, large blobs) error {
 	done, err := w.exec("INSERT INTO builds (id, project, state, type, key, created, open, owner, lease) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		c.id, c.project, c.state, c.typ, c.key, c.created, c.open, c.owner, c.lease)
 	if primaryCode(err) == codeConstraint {
@@ -142,7 +127,7 @@ func (w *writer) insertBuild(c columns, doc []byte, text string, large blobs) er
 	if _, err := w.exec("INSERT INTO build_docs (build, doc) VALUES (?, ?)", seq, doc); err != nil {
 		return err
 	}
-	if _, err := w.exec("INSERT INTO build_texts (text) VALUES (?)", text); err != nil {
+	if err := w.addText(seq, c.id, text); err != nil {
 		return err
 	}
 	return w.putBlobs(seq, blobs{}, large)
@@ -300,8 +285,8 @@ func (w *writer) updateBuild(seq int64, before, after *brigade.Build) error {
 	if err := w.putBlobs(seq, had, large); err != nil {
 		return err
 	}
-	if old, text := textOf(before), textOf(after); old != text {
-		if _, err := w.exec("UPDATE build_texts SET text = ? WHERE text = ?", text, old); err != nil {
+	if old, text := textOf(before), textOf(after); !bytes.Equal(old, text) {
+		if err := w.replaceText(seq, old, text); err != nil {
 			return err
 		}
 	}
@@ -346,7 +331,7 @@ func (s *Store) DeleteBuild(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := w.exec("DELETE FROM build_texts WHERE text = ?", textOf(b)); err != nil {
+		if err := w.replaceText(r.seq, textOf(b), nil); err != nil {
 			return err
 		}
 		if _, err := w.exec("DELETE FROM build_blobs WHERE id BETWEEN ? AND ?", r.seq*8, r.seq*8+7); err != nil {

@@ -10,8 +10,7 @@ import (
 const (
 	defaultLimit = 50
 	maxLimit     = 1000
-	few          = 1000 // so many builds are looked at one by one
-	longestText  = 1000 // longer ones are in no build
+	few          = 500 // so many builds are looked at one by one
 )
 
 // conditions is the WHERE of a statement.
@@ -38,17 +37,22 @@ func (s *Store) ListBuilds(ctx context.Context, f brigade.BuildFilter) ([]*briga
 		f.Limit = defaultLimit
 	}
 	f.Limit = min(f.Limit, maxLimit)
-	f.Text = strings.ToLower(f.Text)
-	if len(f.Text) > longestText || strings.ContainsAny(f.Text, separator+"\x00") {
-		return []*brigade.Build{}, ctx.Err()
-	}
-	selection, args, err := s.selection(ctx, f)
+	recent, err := s.fewSince(ctx, f)
 	if err != nil {
 		return nil, err
 	}
+	if f.Text != "" {
+		return s.search(ctx, f, recent)
+	}
+	selection, args := selectionOf(f, recent)
+	return s.page(ctx, f.Limit, selection, args)
+}
+
+// page reads the builds whose IDs a selection gives.
+func (s *Store) page(ctx context.Context, limit int, selection string, args []any) ([]*brigade.Build, error) {
 	query := "SELECT b.owner, b.lease, d.doc FROM (" + selection + ") p JOIN builds b ON b.id = p.id JOIN build_docs d ON d.build = b.seq ORDER BY p.id DESC LIMIT ?"
 	page := []*brigade.Build{}
-	err = s.each(ctx, func(scan func(...any) error) error {
+	err := s.each(ctx, func(scan func(...any) error) error {
 		var r record
 		if err := scan(&r.owner, &r.lease, &r.doc); err != nil {
 			return err
@@ -56,29 +60,21 @@ func (s *Store) ListBuilds(ctx context.Context, f brigade.BuildFilter) ([]*briga
 		b, err := r.build()
 		page = append(page, b)
 		return err
-	}, query, append(args, f.Limit)...)
+	}, query, append(args, limit)...)
 	if err != nil {
 		return nil, err
 	}
 	return page, nil
 }
 
-// selection returns a statement that gives the IDs of a page. SQLite keeps no
+// selectionOf returns a statement that gives the IDs of a page. SQLite keeps no
 // statistics here, so it is told which index is the right one: one whose order
 // is that of the page, so that reading ends with the page.
-func (s *Store) selection(ctx context.Context, f brigade.BuildFilter) (string, []any, error) {
-	recent, err := s.fewSince(ctx, f)
-	if err != nil {
-		return "", nil, err
-	}
-	if f.Text != "" && !recent {
-		return byText(f)
-	}
+func selectionOf(f brigade.BuildFilter, recent bool) (string, []any) {
 	c := conditionsOf(f)
-	if recent {
-		return newest("builds INDEXED BY builds_created", c, f)
-	}
 	switch {
+	case recent:
+		return newest("builds INDEXED BY builds_created", c, f)
 	case len(f.States) > 0:
 		return byState(f)
 	case f.ProjectID != "":
@@ -125,15 +121,12 @@ func (s *Store) fewSince(ctx context.Context, f brigade.BuildFilter) (bool, erro
 }
 
 // newest selects from a table or an index, newest first.
-func newest(from string, c conditions, f brigade.BuildFilter) (string, []any, error) {
-	if f.Text != "" {
-		c.add("EXISTS (SELECT 1 FROM build_texts WHERE text >= builds.id || ? AND text < builds.id || ? AND text LIKE ? ESCAPE '\\')", separator, " ", pattern(f.Text))
-	}
-	return "SELECT builds.id FROM " + from + c.where() + " ORDER BY builds.id DESC LIMIT ?", append(c.args, f.Limit), nil
+func newest(from string, c conditions, f brigade.BuildFilter) (string, []any) {
+	return "SELECT builds.id FROM " + from + c.where() + " ORDER BY builds.id DESC LIMIT ?", append(c.args, f.Limit)
 }
 
 // byState reads one index from its end for every state and merges the pages.
-func byState(f brigade.BuildFilter) (string, []any, error) {
+func byState(f brigade.BuildFilter) (string, []any) {
 	index := "builds INDEXED BY builds_state"
 	if f.ProjectID != "" {
 		index = "builds INDEXED BY builds_project_state"
@@ -148,35 +141,9 @@ func byState(f brigade.BuildFilter) (string, []any, error) {
 		seen[state] = true
 		one := f
 		one.States = []brigade.State{state}
-		part, of, err := newest(index, conditionsOf(one), one)
-		if err != nil {
-			return "", nil, err
-		}
+		part, of := newest(index, conditionsOf(one), one)
 		parts = append(parts, "SELECT id FROM ("+part+")")
 		args = append(args, of...)
 	}
-	return strings.Join(parts, " UNION ALL "), args, nil
+	return strings.Join(parts, " UNION ALL "), args
 }
-
-// byText goes through the texts, newest first, until the page is full.
-func byText(f brigade.BuildFilter) (string, []any, error) {
-	text := f.Text
-	f.Text = ""
-	before := f.Before
-	f.Before = ""
-	c := conditionsOf(f)
-	if before != "" {
-		c.add("text < ?", before)
-	}
-	c.add("text LIKE ? ESCAPE '\\'", pattern(text))
-	const id = "substr(text, 1, instr(text, char(31)) - 1)"
-	if len(c.terms) == 1 || len(c.terms) == 2 && before != "" {
-		return "SELECT " + id + " AS id FROM build_texts" + c.where() + " ORDER BY text DESC LIMIT ?", append(c.args, f.Limit), nil
-	}
-	return "SELECT builds.id FROM build_texts CROSS JOIN builds ON builds.id = " + id + c.where() + " ORDER BY text DESC LIMIT ?", append(c.args, f.Limit), nil
-}
-
-var escaped = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
-// pattern is text for LIKE.
-func pattern(text string) string { return "%" + escaped.Replace(text) + "%" }

@@ -142,7 +142,21 @@ func testListText(t *testing.T, s brigade.Store) {
 		Provider: "GitHub", Type: "Pull_Request", ShortTitle: "ÄRGER 100%", LongTitle: "a\\b 'quoted' _x",
 		Revision: brigade.Revision{Ref: "refs/heads/Feature", Commit: "DEADbeef"}, Payload: "payload-only", Actor: "nobody",
 	}
-	create(t, s, b, build(2))
+	upper := build(3)
+	upper.ID, upper.ProjectID, upper.Event.Type = "01KUPPER", "brigade-other", "other"
+	create(t, s, b, build(2), upper)
+	for f, want := range map[*brigade.BuildFilter]string{
+		{Text: "kupper"}: "01KUPPER", {Text: "KUPPER"}: "01KUPPER", {Text: "acme", Type: "other"}: "01KUPPER",
+		{Text: "acme", ProjectID: "brigade-other"}: "01KUPPER", {Text: "acme", Before: "01k", Limit: 9}: "01KUPPER",
+		{Text: "acme", Limit: 1}: "01kabcdef", {Text: "rocket", States: []brigade.State{brigade.StatePending}}: "01kabcdef",
+	} {
+		got, err := s.ListBuilds(t.Context(), *f)
+		must(t, err)
+		if len(got) != 1 || got[0].ID != want {
+			t.Errorf("%+v finds %d builds, want %s", *f, len(got), want)
+		}
+	}
+	must(t, s.DeleteBuild(t.Context(), upper.ID))
 	for text, want := range map[string]int{
 		"kabc": 1, "KABC": 1, "rocket": 1, "GITHUB": 2, "pull_request": 1, "ärger": 1, "Ärger": 1, "100%": 1, "a\\b": 1, "'quoted'": 1,
 		"_x": 1, "heads/feature": 1, "deadBEEF": 1, "payload-only": 0, "%": 1, "_": 1, "*": 0, "?": 0, "xyz": 0, "\x00": 0, "\xff": 0, "": 2,
