@@ -44,16 +44,21 @@ check it, and a README. Nothing that is there already is changed.`,
 		},
 	}
 	outputFlag(cmd, &output)
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkOutput(output); err != nil {
+			return err
+		}
+		return exclusive(cmd, [2]string{"js", "ts"})
+	}
 	cmd.Flags().BoolVar(&js, "js", false, "write brigade.js")
 	cmd.Flags().BoolVar(&ts, "ts", false, "write brigade.ts (the default)")
 	cmd.Flags().BoolVar(&typesOnly, "types", false, "write the declarations only")
 	cmd.Flags().BoolVar(&force, "force", false, "replace files that exist")
-	cmd.MarkFlagsMutuallyExclusive("js", "ts")
 	return cmd
 }
 
 func (s *State) printScaffold(files []scaffold.File, typesOnly bool) error {
-	table := tui.NewTable("FILE", "", "")
+	table := tui.NewTable("FILE", "STATE", "PURPOSE")
 	for _, f := range files {
 		table.Add(f.Path, string(f.Action), f.Purpose)
 	}

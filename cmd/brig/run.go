@@ -116,9 +116,9 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	complete("event", "exec", "push", "pull_request", "image_push", "cloudevent", "simpleevent")
 	_ = cmd.MarkFlagFilename("file", "js", "ts", "mjs", "mts", "cjs", "cts")
 	_ = cmd.MarkFlagDirname("source")
-	cmd.MarkFlagsMutuallyExclusive("payload", "inline-payload")
-	cmd.MarkFlagsMutuallyExclusive("repo", "source")
-	cmd.MarkFlagsMutuallyExclusive("repo", "tracked-only")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		return exclusive(cmd, [2]string{"payload", "inline-payload"}, [2]string{"repo", "source"}, [2]string{"repo", "tracked-only"})
+	}
 }
 
 // run runs a build of the project; event is the one to run again, or nil.

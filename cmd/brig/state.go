@@ -60,6 +60,16 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+// exclusive refuses flags that contradict each other.
+func exclusive(cmd *cobra.Command, pairs ...[2]string) error {
+	for _, p := range pairs {
+		if cmd.Flags().Changed(p[0]) && cmd.Flags().Changed(p[1]) {
+			return brigade.Errorf(brigade.CodeUsage, "--%s and --%s cannot be used together", p[0], p[1]).WithHint("leave one of them out")
+		}
+	}
+	return nil
+}
+
 // dirs are where this user's installation keeps things: BRIGADE_STATE_DIR and
 // BRIGADE_CACHE_DIR, else below the XDG directories.
 func (s *State) dirs() (app.Dirs, error) {
