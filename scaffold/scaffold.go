@@ -30,6 +30,9 @@ const (
 // relative to the project.
 const TypesPath = ".brigade/types/brigadier.d.ts"
 
+// nodePath is where what else scripts find is declared, loosely.
+const nodePath = ".brigade/types/node.d.ts"
+
 // Options say what to write. The zero value writes a JavaScript project
 // without types, named after its directory.
 type Options struct {
@@ -148,18 +151,19 @@ func (o Options) plans(dir string) ([]plan, error) {
 		{path: "brigade.json", purpose: "npm packages the script needs"},
 		{path: "tsconfig.json", purpose: "for editors: where the types are", optional: o.TypesOnly && !o.Force},
 		{path: TypesPath, purpose: "for editors: the types of brigadier", text: []byte(o.Types), ours: true},
+		{path: nodePath, purpose: "for editors: what else there is", ours: true},
 		{path: ".gitignore", purpose: "what git does not keep", lines: true},
 		{path: "BRIGADE.md", purpose: "how to run it"},
 	}
 	plans = slices.DeleteFunc(plans, func(p plan) bool {
-		forEditor := p.path == TypesPath || p.path == "tsconfig.json"
-		return p.path == TypesPath && o.Types == "" || o.TypesOnly && !forEditor
+		types := p.path == TypesPath || p.path == nodePath
+		return types && o.Types == "" || o.TypesOnly && !types && p.path != "tsconfig.json"
 	})
 	for i := range plans {
 		if plans[i].text != nil {
 			continue
 		}
-		text, err := render(plans[i].path, map[string]string{"Name": o.Name, "Script": script, "Types": TypesPath})
+		text, err := render(plans[i].path, map[string]string{"Name": o.Name, "Script": script, "Types": TypesPath, "Node": nodePath})
 		if err != nil {
 			return nil, err
 		}
@@ -179,7 +183,7 @@ func existingScript(dir, otherwise string) string {
 }
 
 func render(path string, data map[string]string) ([]byte, error) {
-	name := "files/" + strings.TrimPrefix(path, ".") + ".tmpl"
+	name := "files/" + strings.TrimPrefix(path[strings.LastIndex(path, "/")+1:], ".") + ".tmpl"
 	t, err := template.ParseFS(templates, name)
 	if err != nil {
 		return nil, fmt.Errorf("read template %s: %w", name, err)

@@ -139,7 +139,7 @@ func TestWriteTypesOnly(t *testing.T) {
 	put(t, dir, "brigade.js", "mine")
 	o := scaffold.Options{Language: scaffold.TypeScript, Types: types, TypesOnly: true}
 	files, err := scaffold.Write(dir, o)
-	if err != nil || len(files) != 2 {
+	if err != nil || len(files) != 3 {
 		t.Fatalf("wrote %v, %v", files, err)
 	}
 	checkPaths(t, dir, "brigade.js")
