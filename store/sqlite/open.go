@@ -18,6 +18,7 @@ import (
 const (
 	busyTimeout = 10 * time.Second // how long to wait for another process
 	maxReaders  = 4
+	smallest    = 512 // bytes of a file of SQLite that is not empty
 )
 
 // openFile opens path for one writer and several readers, makes it when it is
@@ -57,6 +58,9 @@ func makeFile(path string) error {
 	if err == nil {
 		if !info.Mode().IsRegular() {
 			return brigade.Errorf(brigade.CodeStore, "%s is not a file", path).WithHint("name a file for the store")
+		}
+		if 0 < info.Size() && info.Size() < smallest { // SQLite would take it for an empty one
+			return brigade.Errorf(brigade.CodeStore, "%s is not a store", path).WithHint("name another file, or move this one away")
 		}
 		return nil
 	}

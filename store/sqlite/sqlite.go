@@ -16,6 +16,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -199,6 +200,10 @@ func storeError(ctx context.Context, path, doing string, err error) error {
 		return closedError()
 	}
 	e := brigade.Errorf(brigade.CodeStore, "cannot %s %s: %w", doing, path, err)
+	var ofPath *fs.PathError
+	if errors.As(err, &ofPath) {
+		return e.WithHint("check that its directory exists and can be written by you")
+	}
 	switch primaryCode(err) {
 	case codeFull:
 		return e.WithHint("the disk is full: make room, or delete old builds")
