@@ -79,7 +79,7 @@ func (x *execution) watch(stream io.ReadCloser) {
 	if err != nil {
 		x.err = err
 	} else {
-		x.exit = exitOf(state)
+		x.exit = x.exitOf(state)
 		x.exit.Outputs = x.outputs()
 	}
 	close(x.done)
@@ -215,7 +215,10 @@ func (x *execution) lost(why string, err error) error {
 		WithHint("look at the container engine; the build can be run again")
 }
 
-func exitOf(s *container.State) brigade.Exit {
+// killedCode is the exit code of a process that was ended by SIGKILL.
+const killedCode = 128 + 9
+
+func (x *execution) exitOf(s *container.State) brigade.Exit {
 	exit := brigade.Exit{Code: s.ExitCode}
 	exit.Started, _ = time.Parse(time.RFC3339Nano, s.StartedAt)
 	exit.Ended, _ = time.Parse(time.RFC3339Nano, s.FinishedAt)
@@ -226,6 +229,9 @@ func exitOf(s *container.State) brigade.Exit {
 	switch {
 	case s.OOMKilled:
 		exit.Reason = "out of memory"
+	case s.ExitCode == killedCode && x.run.Job.Spec.ResourceLimits.Memory != "" && !x.stopped():
+		// Not every engine notices.
+		exit.Reason = "killed, most likely out of memory: its limit is " + x.run.Job.Spec.ResourceLimits.Memory
 	case s.Error != "" && s.ExitCode != 0:
 		exit.Reason = s.Error
 	}

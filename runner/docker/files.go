@@ -213,9 +213,14 @@ func outputsOnHost(dir string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, brigade.MaxOutputsBytes))
 }
 
-// outputsInContainer does the same through the API.
+// maxOutputDir bounds what is read of a container's output directory, in which
+// a job may have left other things.
+const maxOutputDir = 64 << 20
+
+// outputsInContainer does the same through the API. It asks for the directory,
+// not for the file: some engines would follow a link in its place.
 func outputsInContainer(ctx context.Context, e *engine, id string) ([]byte, error) {
-	result, err := e.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: outputDir + "/" + outputName})
+	result, err := e.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: outputDir})
 	if isNotFound(err) {
 		return nil, nil
 	}
@@ -223,13 +228,21 @@ func outputsInContainer(ctx context.Context, e *engine, id string) ([]byte, erro
 		return nil, err
 	}
 	defer result.Content.Close()
-	archive := tar.NewReader(result.Content)
-	header, err := archive.Next()
-	if errors.Is(err, io.EOF) {
-		return nil, nil
+	archive := tar.NewReader(io.LimitReader(result.Content, maxOutputDir))
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if path.Clean(header.Name) != path.Join(path.Base(outputDir), outputName) {
+			continue
+		}
+		if header.Typeflag != tar.TypeReg {
+			return nil, nil
+		}
+		return io.ReadAll(io.LimitReader(archive, brigade.MaxOutputsBytes))
 	}
-	if err != nil || header.Typeflag != tar.TypeReg {
-		return nil, err
-	}
-	return io.ReadAll(io.LimitReader(archive, brigade.MaxOutputsBytes))
 }

@@ -27,8 +27,10 @@ const pingTimeout = 2 * time.Second
 type engine struct {
 	*client.Client
 	host string
-	// shared says that the engine sees this process's files under the same
-	// paths, and that what containers write there can be removed again.
+	// sees says that the engine is known to see this process's files under the
+	// same paths, and that what containers write there can be removed again.
+	sees bool
+	// shared says that jobs get their files that way.
 	shared bool
 }
 
@@ -84,7 +86,8 @@ func (r *Runner) connect(ctx context.Context) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.shared = !r.opts.CopyFiles && sharesFiles(e.host, r.opts.StateDir)
+	e.sees = sharesFiles(e.host, r.opts.StateDir)
+	e.shared = e.sees && !r.opts.CopyFiles
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.engine != nil {
@@ -309,7 +312,7 @@ func socketExists(host string) bool {
 // socketPath is where the engine's socket is on the machine the engine runs
 // on, for jobs that may use it.
 func (e *engine) socketPath() string {
-	if path, ok := strings.CutPrefix(e.host, "unix://"); ok && e.shared {
+	if path, ok := strings.CutPrefix(e.host, "unix://"); ok && e.sees {
 		return path
 	}
 	return "/var/run/docker.sock"

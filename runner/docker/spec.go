@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
@@ -68,6 +69,9 @@ func (r *Runner) planOf(run brigade.JobRun, e *engine) (*plan, error) {
 	if spec.Image == "" {
 		return nil, brigade.Errorf(brigade.CodeJobStart, "job %q names no image", spec.Name).
 			WithHint(`containers need one: new Job(%q, "alpine:3.20", …)`, spec.Name)
+	}
+	if _, err := reference.ParseNormalizedNamed(spec.Image); err != nil {
+		return nil, pullFailure(p, credential{}, err)
 	}
 	if spec.UseSource {
 		p.source = run.Source

@@ -222,7 +222,11 @@ func plain(err error) string {
 	return strings.TrimSpace(daemonPrefix.ReplaceAllString(err.Error(), ""))
 }
 
-func isNotFound(err error) bool { return err != nil && errdefs.IsNotFound(err) }
+// isNotFound also knows what Podman says of a container that is just being
+// removed.
+func isNotFound(err error) bool {
+	return err != nil && (errdefs.IsNotFound(err) || strings.Contains(err.Error(), "no such container"))
+}
 
 func forgiveMissing(err error) error {
 	if isNotFound(err) {

@@ -60,6 +60,13 @@ func (x *execution) Stop(_ context.Context, grace time.Duration) error {
 	return nil
 }
 
+// stopped reports whether somebody asked for the end.
+func (x *execution) stopped() bool {
+	x.stopping.Lock()
+	defer x.stopping.Unlock()
+	return !x.deadline.IsZero()
+}
+
 // end sees to it that the job ends by the deadline.
 func (x *execution) end(ask bool) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -175,7 +175,7 @@ func (p *plan) addHostPath(e *engine, m brigade.VolumeMount, v *brigade.HostPath
 	if !path.IsAbs(v.Path) && !filepath.IsAbs(v.Path) {
 		return brigade.Errorf(brigade.CodeJobStart, "job %q: the hostPath %q is not absolute", p.spec.Name, v.Path)
 	}
-	if e.shared {
+	if e.sees {
 		if err := checkHostPath(at, v.Type, m.SubPath != ""); err != nil {
 			return brigade.Errorf(brigade.CodeJobStart, "job %q: the hostPath %s cannot be mounted: %w", p.spec.Name, at, err)
 		}
