@@ -46,7 +46,9 @@ type Reading struct {
 	// repeat of one is answered with the first build's ID.
 	Events []Event
 	// Complete, when set, finishes the events once the request is
-	// authenticated, for instance by fetching a token. It may reach out.
+	// authenticated, for instance by fetching a token. It may reach out. An
+	// *IgnoredError says that nothing is to be started although all is well;
+	// another error that the request is to be sent again.
 	Complete func(ctx context.Context, p *Project, events []Event) ([]Event, error)
 	// Ignored says why nothing is started although all is well ("ping").
 	Ignored string
@@ -54,6 +56,13 @@ type Reading struct {
 	// called after the builds were stored.
 	Answer func(builds []*Build) (status int, body any)
 }
+
+// IgnoredError is what Reading.Complete returns when nothing is to be started
+// although all is well: it is answered like Reading.Ignored.
+type IgnoredError struct{ Reason string }
+
+// Error returns the reason.
+func (e *IgnoredError) Error() string { return e.Reason }
 
 // Delivery is what became of one request to a gateway. It holds no secret:
 // paths, queries and headers are cleaned of them.
