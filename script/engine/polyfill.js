@@ -43,8 +43,34 @@
 			}
 		})();
 	});
-	add(Error, "captureStackTrace", function captureStackTrace(target) {
-		var lines = cleanStack(new Error("").stack).split("\n").slice(2);
+	// The stack of errors that a script makes reads as in Node.
+	function readable(Base) {
+		var Wrapped = function () {
+			var e = Reflect.construct(Base, arguments, new.target || Wrapped);
+			var stack = cleanStack(e.stack);
+			if (new.target && new.target !== Wrapped && new.target.name) { // the engine does not name constructors
+				stack = stack.replace(/\n    at ([^()\n]+)(?=\n|$)/, "\n    at new " + new.target.name + " ($1)");
+			}
+			Object.defineProperty(e, "stack", { value: stack, writable: true, configurable: true });
+			return e;
+		};
+		Object.defineProperty(Wrapped, "name", { value: Base.name, configurable: true });
+		Object.defineProperty(Wrapped, "length", { value: Base.length, configurable: true });
+		Object.defineProperty(Wrapped, "prototype", { value: Base.prototype, writable: false });
+		if (TheError) Object.setPrototypeOf(Wrapped, TheError);
+		Object.defineProperty(Base.prototype, "constructor", { value: Wrapped, writable: true, configurable: true });
+		Object.defineProperty(globalThis, Base.name, { value: Wrapped, writable: true, configurable: true });
+		return Wrapped;
+	}
+	var TheError;
+	TheError = readable(Error);
+	[TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError].forEach(readable);
+	add(Error, "captureStackTrace", function captureStackTrace(target, above) {
+		var lines = new Error("").stack.split("\n").slice(1);
+		if (typeof above === "function" && above.name) {
+			var own = lines.findIndex(function (line) { return line.indexOf("    at " + above.name + " (") === 0; });
+			lines = lines.slice(own + 1);
+		}
 		var head = target instanceof Error ? Error.prototype.toString.call(target) : (target && target.name) || "Error";
 		Object.defineProperty(target, "stack", { value: [head].concat(lines).join("\n"), writable: true, configurable: true });
 	});

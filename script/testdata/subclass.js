@@ -6,13 +6,14 @@ class Build extends Job {
   }
   async run() {
     const r = await super.run();
-    console.log("after", this.name, this instanceof Job);
+    this.isJob = this instanceof Job;
     return r.toString().trim();
   }
 }
 function Old(name) { return Reflect.construct(Job, [name, "img", ["print old"]], Old); }
 Old.prototype = Object.create(Job.prototype);
 events.on("exec", async () => {
-  console.log((await Group.runAll([new Build("one"), new Build("two")])).join());
+  const builds = [new Build("one"), new Build("two")];
+  console.log((await Group.runAll(builds)).join(), builds.map(b => b.isJob).join());
   console.log((await new Old("old").run()).toString().trim());
 });
