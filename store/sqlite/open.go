@@ -111,7 +111,7 @@ func (w *writer) setUp(ctx context.Context, path string) error {
 			return err
 		}
 	}
-	_, err = w.conn.ExecContext(ctx, "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216")
+	_, err = w.conn.ExecContext(ctx, "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216; PRAGMA temp_store = MEMORY") // savepoints without a file
 	return err
 }
 

@@ -39,16 +39,16 @@ func count(t *testing.T, s *Store, table string) int {
 // that the writes that come meanwhile are in one batch.
 func held(t *testing.T, s *Store) (release func()) {
 	t.Helper()
-	started, go_ := make(chan struct{}), make(chan struct{})
+	started, resume := make(chan struct{}), make(chan struct{})
 	go func() {
 		_ = s.write(context.Background(), true, func(*writer) error {
 			close(started)
-			<-go_
+			<-resume
 			return nil
 		})
 	}()
 	<-started
-	return sync.OnceFunc(func() { close(go_) })
+	return sync.OnceFunc(func() { close(resume) })
 }
 
 func TestABadWriteDoesNotHarmItsBatch(t *testing.T) {
