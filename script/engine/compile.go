@@ -30,6 +30,8 @@ type unit struct {
 	// exports, because it waits at its top level.
 	async bool
 	esm   bool // it was an ES module
+	// imports are the modules that an ES module imports.
+	imports []string
 }
 
 // cacheLimit is how many bytes of source a Cache remembers the programs of.

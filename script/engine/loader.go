@@ -27,6 +27,7 @@ type loader struct {
 	pkgs     map[string]*packageJSON // by directory
 	sources  map[string]string       // by the name in stack traces
 	esm      *goja.Symbol            // marks the exports of ES modules
+	pending  map[string]*goja.Object // promises of modules that wait, by file
 }
 
 // builtin is an embedded module of one script.
@@ -49,6 +50,7 @@ func newLoader(e *Engine) *loader {
 		pkgs:     map[string]*packageJSON{},
 		sources:  map[string]string{},
 		esm:      goja.NewSymbol("brigade.esm"),
+		pending:  map[string]*goja.Object{},
 	}
 	l.root, l.packages = realDir(e.opts.Root), realDir(e.opts.Packages)
 	for _, dir := range []string{l.root, l.packages} {
@@ -59,6 +61,7 @@ func newLoader(e *Engine) *loader {
 	for _, m := range e.opts.Modules {
 		l.addBuiltin(m)
 	}
+	l.addBuiltin(l.moduleModule())
 	return l
 }
 
@@ -218,130 +221,6 @@ func within(dir, path string) bool {
 	}
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
-}
-
-// module is a file that was loaded.
-type module struct {
-	l       *loader
-	id      string
-	file    string
-	dir     string // where relative imports start
-	main    bool
-	object  *goja.Object
-	pending *goja.Object
-}
-
-// execute runs a module's code. Its function runs as a call from Go, so that
-// for the main script promises go on when it returns.
-func (l *loader) execute(m *module, u *unit) error {
-	vm := l.e.vm
-	v, err := vm.RunProgram(u.program)
-	if err != nil {
-		return err
-	}
-	function, _ := goja.AssertFunction(v)
-	exports := m.object.Get("exports")
-	_, err = function(exports, exports, m.object.Get("require"), m.object,
-		vm.ToValue(m.file), vm.ToValue(filepath.Dir(m.file)), l.meta(m))
-	if err != nil {
-		return err
-	}
-	switch {
-	case u.async:
-		l.awaitExports(m)
-	case u.esm:
-		l.markESM(m.object.Get("exports"))
-	}
-	_ = m.object.Set("loaded", true)
-	return nil
-}
-
-// awaitExports takes the promise that an asynchronous module left as its only
-// export. Until it is settled the module's exports are something that can be
-// awaited, from then on what the promise came to.
-func (l *loader) awaitExports(m *module) {
-	vm := l.e.vm
-	exports, _ := m.object.Get("exports").(*goja.Object)
-	if exports == nil {
-		return
-	}
-	m.pending, _ = exports.Get("pending").(*goja.Object)
-	if m.pending == nil {
-		return
-	}
-	then, _ := goja.AssertFunction(m.pending.Get("then"))
-	waiting := vm.NewObject()
-	l.e.define(waiting, "then", vm.ToValue(func(call goja.FunctionCall) goja.Value {
-		v, err := then(m.pending, call.Arguments...)
-		if err != nil {
-			panic(err)
-		}
-		return v
-	}))
-	_ = m.object.Set("exports", waiting)
-	if m.main {
-		return
-	}
-	if _, err := then(m.pending, vm.ToValue(func(call goja.FunctionCall) goja.Value {
-		if exports, ok := call.Argument(0).(*goja.Object); ok {
-			l.e.define(exports, "__esModule", vm.ToValue(true))
-			l.markESM(exports)
-		}
-		_ = m.object.Set("exports", call.Argument(0))
-		return goja.Undefined()
-	}), vm.ToValue(func(goja.FunctionCall) goja.Value { return goja.Undefined() })); err != nil {
-		panic(err)
-	}
-}
-
-// markESM marks the exports of what was an ES module.
-func (l *loader) markESM(v goja.Value) {
-	if exports, ok := v.(*goja.Object); ok {
-		_ = exports.DefineDataPropertySymbol(l.esm, l.e.vm.ToValue(true), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE)
-	}
-}
-
-// typeModule reports whether the package of a file says that its files are ES modules.
-func (l *loader) typeModule(dir, name string) bool {
-	switch filepath.Ext(name) {
-	case ".cjs", ".cts":
-		return false
-	}
-	p := l.packageOf(dir)
-	return p != nil && p.Type == "module"
-}
-
-// meta is import.meta.
-func (l *loader) meta(m *module) goja.Value {
-	obj := l.e.vm.NewObject()
-	_ = obj.Set("url", fileURL(m.file))
-	_ = obj.Set("filename", m.file)
-	_ = obj.Set("dirname", filepath.Dir(m.file))
-	_ = obj.Set("main", m.main)
-	_ = obj.Set("esm", func(call goja.FunctionCall) goja.Value {
-		exports, ok := call.Argument(0).(*goja.Object)
-		return l.e.vm.ToValue(ok && exports.GetSymbol(l.esm) != nil)
-	})
-	_ = obj.Set("resolve", func(call goja.FunctionCall) goja.Value {
-		name := call.Argument(0).String()
-		if l.public(name) != nil {
-			return l.e.vm.ToValue("node:" + strings.TrimPrefix(name, "node:"))
-		}
-		file, err := l.resolve(name, m)
-		if err != nil {
-			panic(l.jsError(err, name, m))
-		}
-		return l.e.vm.ToValue(fileURL(file))
-	})
-	return obj
-}
-
-func fileURL(file string) string {
-	file = filepath.ToSlash(file)
-	if !strings.HasPrefix(file, "/") {
-		file = "/" + file
-	}
-	return "file://" + strings.NewReplacer("%", "%25", " ", "%20", "#", "%23", "?", "%3F").Replace(file)
 }
 
 // load loads a file that was resolved, from the cache when it is there.

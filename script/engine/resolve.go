@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sort"
@@ -52,7 +53,7 @@ func (l *loader) resolve(name string, m *module) (string, error) {
 	if strings.ContainsRune(name, 0) {
 		return "", &errNotFound{"a module's name has no NUL"}
 	}
-	name = strings.TrimPrefix(name, "file://")
+	name = fromFileURL(name)
 	if isPath(name) {
 		return l.resolvePath(name, m)
 	}
@@ -81,6 +82,22 @@ func (l *loader) resolve(name string, m *module) (string, error) {
 		}
 	}
 	return "", &errNotFound{"no such package"}
+}
+
+// fromFileURL is the path of a file: URL; other names stay as they are.
+func fromFileURL(name string) string {
+	if !strings.HasPrefix(name, "file:") {
+		return name
+	}
+	u, err := url.Parse(name)
+	if err != nil || u.Path == "" {
+		return name
+	}
+	path := u.Path
+	if len(path) > 2 && path[2] == ':' { // /C:/…
+		path = path[1:]
+	}
+	return filepath.FromSlash(path)
 }
 
 func (l *loader) resolvePath(name string, m *module) (string, error) {

@@ -3,6 +3,8 @@ package engine
 import (
 	"fmt"
 	"path"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -102,8 +104,24 @@ func compileTransformed(name, source, code, sourceMap, bundled string) (*unit, e
 	if err != nil {
 		return nil, parseError(name, source, err)
 	}
-	u.esm = strings.Contains(code, "__toCommonJS(")
+	if u.esm = strings.Contains(code, "__toCommonJS("); u.esm {
+		u.imports = staticImports(code)
+	}
 	return u, nil
+}
+
+// importLine matches what the bundler makes of an import statement.
+var importLine = regexp.MustCompile(`(?m)^(?:var \w+ = (?:__toESM\()?|__reExport\(\w+, )?require\(("(?:[^"\\\n]|\\.)*")\)`)
+
+// staticImports lists the modules that the text of an ES module imports.
+func staticImports(code string) []string {
+	var names []string
+	for _, m := range importLine.FindAllStringSubmatch(code, -1) {
+		if name, err := strconv.Unquote(m[1]); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // In Node the default import of a CommonJS module is all of its exports. The

@@ -1,0 +1,2 @@
+import { value } from "./late.mjs";
+export const config = { from: value };
