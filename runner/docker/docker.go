@@ -64,8 +64,11 @@ type Runner struct {
 	going  map[string]*goings // removals under way, by build
 }
 
-// goings counts the removals of one build that are under way.
-type goings struct{ sync.WaitGroup }
+// goings are the removals of one build that are under way.
+type goings struct {
+	n    int           // under Runner.mu
+	over chan struct{} // closed when n is back at 0
+}
 
 var (
 	_ brigade.Runner    = (*Runner)(nil)
@@ -148,31 +151,34 @@ func (r *Runner) release(id string) bool {
 // goBackground runs remove in the background; settle waits for it.
 func (r *Runner) goBackground(build string, remove func()) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	g := r.going[build]
 	if g == nil {
-		g = &goings{}
+		g = &goings{over: make(chan struct{})}
 		r.going[build] = g
 	}
-	g.Go(remove)
-	r.mu.Unlock()
+	g.n++
+	go func() {
+		remove()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if g.n--; g.n == 0 {
+			delete(r.going, build)
+			close(g.over)
+		}
+	}()
 }
 
 // settle waits until the removals of the build are over, or for ctx.
 func (r *Runner) settle(ctx context.Context, build string) error {
 	r.mu.Lock()
 	g := r.going[build]
-	delete(r.going, build)
 	r.mu.Unlock()
 	if g == nil {
 		return nil
 	}
-	over := make(chan struct{})
-	go func() {
-		g.Wait()
-		close(over)
-	}()
 	select {
-	case <-over:
+	case <-g.over:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -70,7 +70,7 @@ func newRunner(t testing.TB, change func(*docker.Options)) *docker.Runner {
 	return docker.New(opts)
 }
 
-func contract(t *testing.T, has runnertest.Features, change func(*docker.Options)) {
+func contract(t *testing.T, has runnertest.Features, bigOutput int64, change func(*docker.Options)) {
 	needEngine(t)
 	has.Bash = false // the image is busybox
 	runnertest.Run(t, runnertest.Config{
@@ -78,13 +78,14 @@ func contract(t *testing.T, has runnertest.Features, change func(*docker.Options
 		Image:        "alpine:3.20",
 		MissingImage: "nobody/nothing:1",
 		Has:          has,
+		BigOutput:    bigOutput,
 	})
 }
 
-func TestContract(t *testing.T) { contract(t, runnertest.AllFeatures(), nil) }
+func TestContract(t *testing.T) { contract(t, runnertest.AllFeatures(), 0, nil) }
 
 func TestContractCopied(t *testing.T) {
 	has := runnertest.AllFeatures()
 	has.EmptyDir = false // not by subPath and as a whole at once; see TestEmptyDirCopied
-	contract(t, has, func(o *docker.Options) { o.CopyFiles = true })
+	contract(t, has, 10<<20, func(o *docker.Options) { o.CopyFiles = true })
 }
