@@ -157,7 +157,7 @@ func TestBigStreamInConstantMemory(t *testing.T) {
 			runtime.GC()
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			total, size := 0, 16<<20
+			total, size := 0, 4<<20
 			if name == "lines" {
 				size = 100 << 20
 			}
