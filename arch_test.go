@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 // homes says where each dependency lives: the one folder that imports it. A
 // dependency that is not named here has no home and may not be imported.
 var homes = map[string][]string{
+	"cel.dev/":                               {"intake/filter"},
 	"charm.land/":                            {"tui"},
 	"github.com/clipperhouse/":               {"tui"},
 	"github.com/Masterminds/semver/":         {"script/npm"},
