@@ -84,7 +84,7 @@ func makeCgroup(p *plan, dirs *jobDirs) (*cgroup, error) {
 		if !setting.on {
 			continue
 		}
-		if err := os.WriteFile(filepath.Join(dir, setting.file), []byte(setting.value), 0); err != nil && !setting.optional {
+		if err := os.WriteFile(filepath.Join(dir, setting.file), []byte(setting.value), 0o644); err != nil && !setting.optional {
 			g.remove()
 			return nil, fmt.Errorf("limit the job: %w", err)
 		}

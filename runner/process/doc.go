@@ -20,7 +20,7 @@
 //     volumes may be at any path but /, /proc, /sys and /dev.
 //   - /mnt/brigade/share, /mnt/brigade/cache, /hook/main.sh are where scripts
 //     expect them. The job works in mountPath, or without source in its home.
-//   - /tmp, /var/tmp, /dev/shm, /dev and $HOME are the job's own. /home, /root,
+//   - /tmp (with /var/tmp), /dev/shm, /dev and $HOME are the job's own. /home, /root,
 //     the state directory and Options.Hide are hidden: they hold keys and
 //     tokens. Tools that live there are made visible with Options.Show.
 //   - /run is empty but for what name resolution needs: sockets of engines and
@@ -37,8 +37,8 @@
 //
 // What is shared with the host all the same: the network (ports, abstract
 // sockets, services on localhost), every file the user may read outside the
-// hidden places, sockets outside /run and /tmp, CPU, memory and disk space
-// unless limited, and the kernel. A job runs as the user who runs the program.
+// hidden places, sockets outside /run and /tmp, CPU, memory,
+// disk space and number of processes unless limited, and the kernel. A job runs as the user who runs the program.
 //
 // Where a new /proc is refused, as within many containers, the job sees the
 // processes of the host (it cannot touch them) and a read-only /proc. Where
@@ -57,8 +57,10 @@
 //	BRIGADE_CACHE  the job's cache, when enabled
 //	BRIGADE_HOOK   the directory of main.sh
 //
-// A daemon that leaves its process group outlives the job. Volumes cannot be
-// given; a job that has some does not start.
+// A daemon that leaves its process group outlives the job; where the program
+// is process 1 of a container it needs an init beside it (docker run --init)
+// that waits for such orphans. Volumes cannot be given; a job that has some
+// does not start.
 //
 // # Environment
 //

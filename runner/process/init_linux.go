@@ -32,19 +32,23 @@ const exitInit = 70 // the init stage itself failed
 
 // initMain is the init stage: it builds the job's root, starts the job, adopts
 // its orphans, and ends with it.
-func initMain() int {
+func initMain() (code int) {
 	const control, reports = 3, 4
 	unix.CloseOnExec(control)
 	unix.CloseOnExec(reports)
 	in := bufio.NewReader(os.NewFile(control, "control"))
 	out := json.NewEncoder(os.NewFile(reports, "reports"))
-	if os.Getpid() != 1 {
-		fmt.Fprintln(os.Stderr, "this command is how jobs start, it is not for people")
-		return exitInit
-	}
 	fail := func(err error) int {
 		_ = out.Encode(report{Error: err.Error()}) // nobody listens: nothing to do about it
 		return exitInit
+	}
+	defer func() { // the job's log is no place for a stack trace
+		if p := recover(); p != nil {
+			code = fail(fmt.Errorf("the init stage broke: %v", p))
+		}
+	}()
+	if os.Getpid() != 1 {
+		return fail(errors.New("this command is how jobs start, it is not for people"))
 	}
 	line, err := in.ReadBytes('\n')
 	var s stage
@@ -69,6 +73,7 @@ func initMain() int {
 	go obey(in)
 	end := reap(pid, s)
 	_ = out.Encode(end)
+	unix.Exit(end.Code) // at once: whatever else a program does at its end would hold the job up
 	return end.Code
 }
 

@@ -39,8 +39,6 @@ func InitMain(args []string) (handled bool, exit int) {
 	return true, initMain()
 }
 
-func formatInt(n int64) string { return strconv.FormatInt(n, 10) }
-
 // stage is what the init stage is told, on its file 3: one line of JSON.
 // After it come commands, a byte each; the end of file ends the job.
 type stage struct {
@@ -48,10 +46,12 @@ type stage struct {
 	Probe   bool   // only try
 	UserNS  bool
 	NewProc bool
+	Old     bool // do as on Linux before 5.12
 	Hide    []string
 	Show    []string
 	Mounts  []mount
 	State   string // not to be copied when the source is
+	Main    string // the text of /hook/main.sh
 	Argv    []string
 	Env     []string
 	Dir     string
@@ -127,11 +127,10 @@ func startIsolated(ctx context.Context, r *Runner, p *plan, dirs *jobDirs, out *
 	}
 	hide := append([]string{"/home", "/root", realPath(r.opts.StateDir)}, r.opts.Hide...)
 	s := stage{
-		Base: dirs.root, UserNS: p.level.userNS, NewProc: p.level.newProc,
-		Hide: hide, Show: r.opts.Show, Mounts: mounts, State: realPath(r.opts.StateDir),
-		Argv: append([]string{p.shell, "/hook/main.sh"}, p.spec.Args...),
-		Env:  p.environment(home, "BRIGADE_OUTPUT="+outputDir+"/"+outputName),
-		Dir:  work,
+		Base: dirs.root, Hide: hide, Show: r.opts.Show, Mounts: mounts, State: realPath(r.opts.StateDir),
+		Main: p.spec.Main(), Argv: append([]string{p.shell, hookDir + "/main.sh"}, p.spec.Args...),
+		Env: p.environment(home, "BRIGADE_OUTPUT="+outputDir+"/"+outputName),
+		Dir: work,
 	}
 	if p.cgroup == "" {
 		s.Memory = p.memory
@@ -151,7 +150,7 @@ func startIsolated(ctx context.Context, r *Runner, p *plan, dirs *jobDirs, out *
 // startStage starts an init stage and returns when the job runs (or, when
 // only trying, when it worked).
 func startStage(ctx context.Context, l level, s stage, out *os.File, group *cgroup) (*isolatedChild, error) {
-	s.UserNS, s.NewProc = l.userNS, l.newProc
+	s.UserNS, s.NewProc, s.Old = l.userNS, l.newProc, l.old
 	controlIn, control, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -165,7 +164,7 @@ func startStage(ctx context.Context, l level, s stage, out *os.File, group *cgro
 	defer reportsOut.Close()
 	c := &isolatedChild{control: control, reports: reports, decoder: json.NewDecoder(bufio.NewReader(reports)), group: group}
 	c.cmd = &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{"brigade-job", initCommand}, Env: []string{"GOMAXPROCS=2", "GODEBUG=madvdontneed=1"}, Dir: "/",
+		Path: "/proc/self/exe", Args: []string{"brigade-job", initCommand}, Env: []string{"GOMAXPROCS=2"}, Dir: "/",
 		ExtraFiles: []*os.File{controlIn, reportsOut}, SysProcAttr: namespaces(l),
 	}
 	if out != nil {
@@ -216,15 +215,14 @@ func namespaces(l level) *syscall.SysProcAttr {
 	attr.Cloneflags |= syscall.CLONE_NEWUSER
 	if os.Geteuid() == 0 {
 		attr.UidMappings, attr.GidMappings = ownMappings("/proc/self/uid_map"), ownMappings("/proc/self/gid_map")
-		attr.GidMappingsEnableSetgroups = true
+		setgroups, err := os.ReadFile("/proc/self/setgroups")
+		attr.GidMappingsEnableSetgroups = err == nil && strings.HasPrefix(string(setgroups), "allow")
 		return attr
 	}
 	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
 	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
 	// Someone other than root would lose these on exec.
-	for _, c := range stageCapabilities {
-		attr.AmbientCaps = append(attr.AmbientCaps, c)
-	}
+	attr.AmbientCaps = stageCapabilities
 	return attr
 }
 
@@ -294,8 +292,11 @@ func (c *isolatedChild) wait() result {
 	return res
 }
 
-// outputDir is where isolated jobs find the directory of $BRIGADE_OUTPUT.
-const outputDir = "/mnt/brigade/output"
+// Where isolated jobs find the directory of $BRIGADE_OUTPUT, and main.sh.
+const (
+	outputDir = "/mnt/brigade/output"
+	hookDir   = "/hook"
+)
 
 // mounts lists what the job finds where, and its home.
 func (p *plan) mounts(dirs *jobDirs) (all []mount, home string, err error) {
@@ -308,8 +309,7 @@ func (p *plan) mounts(dirs *jobDirs) (all []mount, home string, err error) {
 	}
 	bind(dirs.path("home"), home, false)
 	bind(dirs.path("tmp"), "/tmp", false)
-	bind(dirs.path("vartmp"), "/var/tmp", false)
-	bind(dirs.path("hook"), "/hook", true)
+	bind(dirs.path("tmp"), "/var/tmp", false)
 	bind(dirs.path("out"), outputDir, false)
 	if dirs.share != "" {
 		bind(dirs.share, p.spec.Storage.Path, false)
@@ -322,8 +322,8 @@ func (p *plan) mounts(dirs *jobDirs) (all []mount, home string, err error) {
 	}
 	const socket = "/var/run/docker.sock"
 	if p.spec.Docker.Enabled {
-		if real, err := filepath.EvalSymlinks(socket); err == nil {
-			bind(real, socket, false)
+		if resolved, err := filepath.EvalSymlinks(socket); err == nil {
+			bind(resolved, socket, false)
 		} else {
 			p.note("docker.enabled has no effect, there is no %s", socket)
 		}
@@ -428,11 +428,11 @@ func (p *plan) hostPath(h brigade.HostPath, sub string) (string, error) {
 	if err != nil {
 		return "", p.refuse("has a hostPath that is not there: %v", err)
 	}
-	real, err := filepath.EvalSymlinks(filepath.Join(base, sub))
+	resolved, err := filepath.EvalSymlinks(filepath.Join(base, sub))
 	if err != nil {
 		return "", p.refuse("has a subPath that is not there: %v", err)
 	}
-	if rel, err := filepath.Rel(base, real); err != nil || !filepath.IsLocal(rel) {
+	if rel, err := filepath.Rel(base, resolved); err != nil || !filepath.IsLocal(rel) {
 		return "", p.refuse("has subPath %q, which leads out of hostPath %s", sub, h.Path)
 	}
 	info, err := os.Stat(base)
@@ -447,5 +447,5 @@ func (p *plan) hostPath(h brigade.HostPath, sub string) (string, error) {
 	if !fits[h.Type] {
 		return "", p.refuse("has hostPath %s, which is not of type %s", h.Path, h.Type)
 	}
-	return real, nil
+	return resolved, nil
 }

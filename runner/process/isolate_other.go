@@ -6,13 +6,10 @@ import (
 	"context"
 	"os"
 	"runtime"
-	"strconv"
 	"syscall"
 )
 
 const canWatchMemory = false
-
-func formatInt(n int64) string { return strconv.FormatInt(n, 10) }
 
 // InitMain has nothing to do here: jobs are not isolated.
 func InitMain([]string) (handled bool, exit int) { return false, 0 }

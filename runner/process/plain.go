@@ -118,8 +118,8 @@ const reasonMemory = "out of memory"
 
 // realPath resolves links in path as far as that is possible.
 func realPath(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		return resolved
 	}
 	return path
 }

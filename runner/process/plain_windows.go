@@ -3,6 +3,7 @@ package process
 import (
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -138,5 +139,5 @@ func startTime(pid int) string {
 	if err := windows.GetProcessTimes(process, &created, &exited, &kernel, &user); err != nil {
 		return ""
 	}
-	return "w" + formatInt(created.Nanoseconds())
+	return "w" + strconv.FormatInt(created.Nanoseconds(), 10)
 }

@@ -193,17 +193,17 @@ func (p *plan) findSource(source string) error {
 	if source == "" || !p.spec.UseSource {
 		return nil
 	}
-	real, err := filepath.EvalSymlinks(source)
+	resolved, err := filepath.EvalSymlinks(source)
 	if err == nil {
-		real, err = filepath.Abs(real)
+		resolved, err = filepath.Abs(resolved)
 	}
 	if err != nil {
 		return brigade.Errorf(brigade.CodeJobStart, "the files for job %q are not there: %w", p.spec.Name, err)
 	}
-	if info, err := os.Stat(real); err != nil || !info.IsDir() {
+	if info, err := os.Stat(resolved); err != nil || !info.IsDir() {
 		return p.refuse("has a source that is not a directory: %s", source)
 	}
-	p.source = real
+	p.source = resolved
 	return nil
 }
 

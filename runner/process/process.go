@@ -38,7 +38,8 @@ type Options struct {
 
 // Runner runs jobs as processes of this machine. Make it with New.
 type Runner struct {
-	opts Options
+	opts   Options
+	forced *level // for tests
 
 	mu     sync.Mutex
 	builds map[string]*build
@@ -94,6 +95,9 @@ func (r *Runner) Isolated() (isolated bool, why string) {
 func Isolated() (isolated bool, why string) { return New(Options{}).Isolated() }
 
 func (r *Runner) level() level {
+	if r.forced != nil {
+		return *r.forced
+	}
 	if r.opts.ForcePlain {
 		return level{why: "isolation is switched off"}
 	}
@@ -105,6 +109,7 @@ type level struct {
 	isolated bool
 	userNS   bool   // with a user namespace
 	newProc  bool   // with a /proc of its own
+	old      bool   // in the way of kernels before 5.12; for tests
 	why      string // what is missing, for people
 }
 
@@ -199,7 +204,7 @@ func (r *Runner) EndBuild(ctx context.Context, buildID string) error {
 			r.mu.Unlock()
 			return await(ctx, gone)
 		}
-		if _, err := os.Lstat(r.buildDir(buildID)); err != nil {
+		if !exists(r.buildDir(buildID)) {
 			r.mu.Unlock()
 			return nil
 		}
@@ -227,6 +232,11 @@ func (r *Runner) EndBuild(ctx context.Context, buildID string) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 func await(ctx context.Context, done <-chan struct{}) error {

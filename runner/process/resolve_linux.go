@@ -12,10 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// want is what resolve has to find.
+type want int
+
+const (
+	whatIsThere want = iota
+	aDirectory       // made when missing
+	aFile            // made when missing
+)
+
 // resolve returns where path, a path of the job, is below /newroot; links are
-// followed as the job will. With like, a path that is missing is made: a
-// directory or an ordinary file, as like is.
-func (b *builder) resolve(path string, like *os.FileInfo) (string, error) {
+// followed as the job will.
+func (b *builder) resolve(path string, w want) (string, error) {
 	const most = 40 // links, as the kernel
 	at := newRoot
 	todo := strings.Split(strings.Trim(path, "/"), "/")
@@ -33,8 +41,8 @@ func (b *builder) resolve(path string, like *os.FileInfo) (string, error) {
 		}
 		next := filepath.Join(at, name)
 		info, err := os.Lstat(next)
-		if errors.Is(err, os.ErrNotExist) && like != nil {
-			if err := b.create(next, len(todo) > 0 || (*like).IsDir()); err != nil {
+		if errors.Is(err, os.ErrNotExist) && w != whatIsThere {
+			if err := b.create(next, len(todo) > 0 || w == aDirectory); err != nil {
 				return "", err
 			}
 			info, err = os.Lstat(next)
@@ -58,7 +66,7 @@ func (b *builder) resolve(path string, like *os.FileInfo) (string, error) {
 			continue
 		case !info.IsDir() && len(todo) > 0:
 			return "", fmt.Errorf("%s is not a directory", strings.TrimPrefix(next, newRoot))
-		case len(todo) == 0 && like != nil && (*like).IsDir() != info.IsDir():
+		case len(todo) == 0 && w != whatIsThere && (w == aDirectory) != info.IsDir():
 			return "", errors.New("a directory cannot be put over a file, nor a file over a directory")
 		}
 		at = next
@@ -113,34 +121,27 @@ func (b *builder) skeleton(dir string) error {
 }
 
 // readOnly makes the mount at path read-only, with recursive also those below.
-func readOnly(path string, recursive bool) error {
+func (b *builder) readOnly(path string, recursive bool) error {
 	flags := uint(0)
 	if recursive {
 		flags = unix.AT_RECURSIVE
 	}
-	err := unix.MountSetattr(unix.AT_FDCWD, path, flags, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
-	if err == nil || !errors.Is(err, unix.ENOSYS) {
-		if err != nil {
-			err = fmt.Errorf("make %s read-only: %w", strings.TrimPrefix(path, newRoot), err)
-		}
-		return err
+	err := error(unix.ENOSYS)
+	if !b.stage.Old {
+		err = unix.MountSetattr(unix.AT_FDCWD, path, flags, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	}
-	return remountAll(path, recursive)
-}
-
-// setReadOnly makes the mount at path, alone, read-only or writable.
-func setReadOnly(path string, on bool) error {
-	attr := &unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY}
-	flags := uintptr(unix.MS_REMOUNT | unix.MS_BIND | unix.MS_NOSUID | unix.MS_NODEV)
-	if on {
-		attr = &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-		flags |= unix.MS_RDONLY
+	if errors.Is(err, unix.ENOSYS) {
+		return remountAll(path, recursive)
 	}
-	err := unix.MountSetattr(unix.AT_FDCWD, path, 0, attr)
-	if errors.Is(err, unix.ENOSYS) { // Linux before 5.12
-		err = unix.Mount("", path, "", flags, "")
+	if err != nil {
+		err = fmt.Errorf("make %s read-only: %w", strings.TrimPrefix(path, newRoot), err)
 	}
 	return err
+}
+
+// writable makes a mount of our own, alone, writable again.
+func writable(path string) error {
+	return unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NOSUID|unix.MS_NODEV, "")
 }
 
 // remountAll does readOnly's work on Linux before 5.12, mount by mount.
@@ -156,7 +157,8 @@ func remountAll(path string, recursive bool) error {
 				flags |= flag
 			}
 		}
-		if err := unix.Mount("", m.at, "", flags, ""); err != nil && !errors.Is(err, os.ErrNotExist) {
+		// What we cannot reach the job cannot, either.
+		if err := unix.Mount("", m.at, "", flags, ""); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EACCES) {
 			return fmt.Errorf("make %s read-only: %w", strings.TrimPrefix(m.at, newRoot), err)
 		}
 	}

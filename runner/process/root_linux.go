@@ -41,7 +41,7 @@ func buildRoot(s stage) error {
 		run  func() error
 	}{
 		{"make a private root", b.enter}, {"show the host", b.showHost}, {"make /dev", b.makeDev}, {"make /proc", b.makeProc},
-		{"make /run and /tmp", b.makeRun}, {"hide", b.hide}, {"mount", b.mountAll}, {"enter the root", b.leave},
+		{"make /run and /tmp", b.makeRun}, {"write main.sh", b.writeMain}, {"hide", b.hide}, {"mount", b.mountAll}, {"enter the root", b.leave},
 	} {
 		if err := step.run(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
@@ -78,7 +78,7 @@ func (b *builder) enter() error {
 // leave makes /newroot the root directory and drops everything else.
 func (b *builder) leave() error {
 	for _, dir := range b.skeletons {
-		if err := readOnly(dir, false); err != nil {
+		if err := b.readOnly(dir, false); err != nil {
 			return err
 		}
 	}
@@ -114,10 +114,10 @@ func (b *builder) showHost() error {
 			return err
 		}
 	}
-	if err := readOnly(newRoot, true); err != nil {
+	if err := b.readOnly(newRoot, true); err != nil {
 		return err
 	}
-	return setReadOnly(newRoot, false)
+	return writable(newRoot)
 }
 
 // graft makes from, a directory entry, appear at the missing path to.
@@ -217,10 +217,13 @@ func (b *builder) makeProc() error {
 		if err := bind(oldRoot+"/proc", proc); err != nil {
 			return err
 		}
-		return readOnly(proc, true)
+		return b.readOnly(proc, true)
 	}
 	if err := unix.Mount("proc", proc, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return err
+	}
+	if os.Geteuid() != 0 {
+		return nil // its settings are root's
 	}
 	for _, name := range []string{"sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"} {
 		path := filepath.Join(proc, name)
@@ -230,7 +233,7 @@ func (b *builder) makeProc() error {
 		if err := bind(path, path); err != nil {
 			return err
 		}
-		if err := readOnly(path, true); err != nil {
+		if err := b.readOnly(path, true); err != nil {
 			return err
 		}
 	}
@@ -259,7 +262,7 @@ func (b *builder) makeRun() error {
 			return err
 		}
 		if graft(from, to, dirEntry{info}) == nil && info.Mode()&os.ModeSymlink == 0 {
-			if err := readOnly(to, true); err != nil {
+			if err := b.readOnly(to, true); err != nil {
 				return err
 			}
 		}
@@ -271,16 +274,34 @@ func (b *builder) makeRun() error {
 	return nil
 }
 
+// writeMain makes /hook.
+func (b *builder) writeMain() error {
+	if b.stage.Probe {
+		return nil
+	}
+	dir, err := b.resolve(hookDir, aDirectory)
+	if err != nil {
+		return err
+	}
+	if err := tmpfs(dir, "mode=755"); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "main.sh"), []byte(b.stage.Main), 0o755); err != nil {
+		return err
+	}
+	return b.readOnly(dir, false)
+}
+
 // dirEntry makes a FileInfo a DirEntry.
 type dirEntry struct{ os.FileInfo }
 
 func (d dirEntry) Type() os.FileMode          { return d.Mode().Type() }
 func (d dirEntry) Info() (os.FileInfo, error) { return d.FileInfo, nil }
 
-// hide covers what no job may see, and uncovers what it may.
+// hide covers what no job may see.
 func (b *builder) hide() error {
 	for _, path := range b.stage.Hide {
-		at, err := b.resolve(path, nil)
+		at, err := b.resolve(path, whatIsThere)
 		if err != nil {
 			continue // not there
 		}
@@ -297,20 +318,18 @@ func (b *builder) hide() error {
 			return err
 		}
 	}
-	for _, path := range b.stage.Show {
-		if _, err := os.Stat(oldRoot + path); err != nil || !filepath.IsAbs(path) {
-			continue
-		}
-		if err := b.mount(mount{Kind: "bind", From: path, To: filepath.Clean(path), ReadOnly: true}); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
-// mountAll mounts what the job asked for, outer paths first.
+// mountAll mounts what the job asked for and uncovers what it may see, outer
+// paths first.
 func (b *builder) mountAll() error {
 	mounts := slices.Clone(b.stage.Mounts)
+	for _, path := range b.stage.Show {
+		if _, err := os.Stat(oldRoot + path); err == nil && filepath.IsAbs(path) {
+			mounts = append(mounts, mount{Kind: "bind", From: path, To: filepath.Clean(path), ReadOnly: true})
+		}
+	}
 	slices.SortStableFunc(mounts, func(x, y mount) int { return strings.Compare(x.To, y.To) })
 	for _, m := range mounts {
 		if err := b.mount(m); err != nil {
@@ -339,7 +358,11 @@ func (b *builder) mount(m mount) error {
 	if err != nil {
 		return err
 	}
-	at, err := b.resolve(m.To, &info)
+	w := aFile
+	if info.IsDir() {
+		w = aDirectory
+	}
+	at, err := b.resolve(m.To, w)
 	if err != nil {
 		return err
 	}
@@ -349,7 +372,7 @@ func (b *builder) mount(m mount) error {
 	if err := bind(from, at); err != nil || !m.ReadOnly {
 		return err
 	}
-	return readOnly(at, true)
+	return b.readOnly(at, true)
 }
 
 // overlay shows m.From at the path, writable, or a copy of it.
@@ -381,9 +404,10 @@ func (b *builder) overlayed(m mount, at string) error {
 		return err
 	}
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/%s,workdir=%s/%s", lower, job, filepath.Base(m.Upper), job, filepath.Base(m.Work))
-	tries := []string{",volatile", ""}
-	if b.stage.UserNS {
-		tries = []string{",userxattr,volatile", ",userxattr", ""}
+	// Only user attributes work in a user namespace, ours or one around us.
+	tries := []string{",userxattr,volatile", ",userxattr"}
+	if !b.stage.UserNS {
+		tries = append(tries, "") // Linux before 5.11
 	}
 	for _, try := range tries {
 		if err = unix.Mount("overlay", at, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options+try); err == nil {

@@ -1,6 +1,10 @@
 package process
 
-import "golang.org/x/sys/unix"
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
 
 // startTime returns when a process started, "" when there is none or it has
 // ended.
@@ -10,5 +14,5 @@ func startTime(pid int) string {
 	if err != nil || int(info.Proc.P_pid) != pid || info.Proc.P_stat == zombie {
 		return ""
 	}
-	return formatInt(info.Proc.P_starttime.Sec*1_000_000 + int64(info.Proc.P_starttime.Usec))
+	return strconv.FormatInt(info.Proc.P_starttime.Sec*1_000_000+int64(info.Proc.P_starttime.Usec), 10)
 }

@@ -19,7 +19,7 @@ import (
 //
 //	builds/<build>/owner               the program that runs the build: its pid and start time
 //	builds/<build>/share               the build's storage
-//	builds/<build>/jobs/<job>-<n>/     one job: upper, work, home, tmp … and pid when plain
+//	builds/<build>/jobs/<job>-<n>/     one job: src, work, home, tmp, out … and pid when plain
 //	cache/<project>/<job>              a job's cache
 
 func (r *Runner) buildDir(id string) string { return filepath.Join(r.opts.StateDir, "builds", id) }
@@ -115,7 +115,7 @@ type jobDirs struct {
 
 func (d *jobDirs) path(name string) string { return filepath.Join(d.root, name) }
 
-// makeDirs makes the directories of a job and writes main.sh.
+// makeDirs makes the directories of a job; for a plain one it writes main.sh.
 func (r *Runner) makeDirs(p *plan, run brigade.JobRun) (*jobDirs, error) {
 	dir := r.buildDir(run.Job.BuildID)
 	jobs := filepath.Join(dir, "jobs")
@@ -130,31 +130,41 @@ func (r *Runner) makeDirs(p *plan, run brigade.JobRun) (*jobDirs, error) {
 		return nil, fmt.Errorf("make the job's directory: %w", err)
 	}
 	d := &jobDirs{root: root}
-	for _, name := range []string{"home", "tmp", "hook", "out", "src", "work", "vol", "vartmp"} {
+	names := []string{"home", "tmp", "out"}
+	if p.source != "" {
+		names = append(names, "src", "work")
+	}
+	if !p.level.isolated {
+		names = append(names, "hook")
+	}
+	for _, name := range names {
 		if err := os.Mkdir(d.path(name), 0o755); err != nil {
 			return d, err
 		}
 	}
+	// The state directory keeps other users out, these let a job's own other
+	// users in.
+	open := []string{d.path("tmp"), d.path("out")}
 	if p.storage {
 		d.share = filepath.Join(dir, "share")
+		open = append(open, d.share)
 	}
 	if p.cache {
 		d.cache = r.cacheDir(run)
+		open = append(open, d.cache)
 	}
-	for _, open := range []string{d.share, d.cache, d.path("tmp"), d.path("vartmp"), d.path("out")} {
-		if open == "" {
-			continue
-		}
-		if err := os.MkdirAll(open, 0o777); err != nil {
+	for _, path := range open {
+		if err := os.MkdirAll(path, 0o777); err != nil {
 			return d, err
 		}
-		// The state directory keeps other users out, these let a job's own
-		// other users in.
-		if err := os.Chmod(open, 0o777); err != nil && !errors.Is(err, fs.ErrPermission) {
+		if err := os.Chmod(path, 0o777); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return d, err
 		}
 	}
-	return d, os.WriteFile(filepath.Join(d.path("hook"), "main.sh"), []byte(run.Job.Spec.Main()), 0o755)
+	if p.level.isolated {
+		return d, nil // main.sh comes with the root
+	}
+	return d, os.WriteFile(filepath.Join(d.path("hook"), "main.sh"), []byte(p.spec.Main()), 0o755)
 }
 
 // writeOwner notes that this program runs the build.

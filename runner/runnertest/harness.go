@@ -27,7 +27,7 @@ type harness struct {
 	runner  brigade.Runner
 	project *brigade.Project
 	build   *brigade.Build
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // it lives exactly as long as the subtest
 }
 
 func newHarness(t *testing.T, cfg Config) *harness {
