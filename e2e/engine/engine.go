@@ -198,6 +198,7 @@ func (e *Engine) close() error {
 		_, err := e.Podman(ctx, "rm", "--all", "--force", "--time", "0", "--volumes")
 		errs = append(errs, err)
 	}
+	endStragglers(e.Dir)
 	if e.registry != nil {
 		errs = append(errs, e.registry.close())
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -31,7 +32,12 @@ func TestEnginePullsFromItsRegistry(t *testing.T) {
 
 func TestCloseLeavesNothing(t *testing.T) {
 	e := Start(t, Options{})
-	if _, err := e.Podman(t.Context(), "run", "-d", "alpine:3.8", "sleep", "1000"); err != nil {
+	id, err := e.Podman(t.Context(), "run", "-d", "alpine:3.8", "sleep", "1000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Podman keeps a monitor for a while after a detached exec.
+	if _, err := e.Podman(t.Context(), "exec", "-d", strings.TrimSpace(id), "true"); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Close(); err != nil {
@@ -39,5 +45,14 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(e.Dir); !os.IsNotExist(err) {
 		t.Fatalf("%s is still there: %v", e.Dir, err)
+	}
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines {
+		if text, err := os.ReadFile(line); err == nil && strings.Contains(string(text), e.Dir) {
+			t.Errorf("still running: %q", text)
+		}
 	}
 }

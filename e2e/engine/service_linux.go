@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -155,6 +156,32 @@ func (s *service) kill() {
 	_ = s.process.Kill()
 	<-s.done
 }
+
+// endStragglers ends the processes that were started for the engine in dir and
+// outlive its containers: Podman keeps a monitor for each exec for five
+// minutes, and has it clean up after that, which would make dir again. The
+// directory's name is random, so that whoever names it belongs to it.
+func endStragglers(dir string) {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return
+	}
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(line), dir+"/") {
+			continue
+		}
+		if program, _, _ := strings.Cut(string(line), "\x00"); !engineProgram[filepath.Base(program)] {
+			continue // somebody looks into the directory
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// engineProgram names the programs an engine consists of.
+var engineProgram = map[string]bool{"conmon": true, "podman": true, "runc": true, "crun": true}
 
 // removeTree unmounts what is mounted below dir and removes it. Processes that
 // are on their way out may still write there, so it tries for a while.

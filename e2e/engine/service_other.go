@@ -24,4 +24,6 @@ func (s *service) answers(context.Context, string) error { return errLinux }
 
 func (s *service) kill() {}
 
+func endStragglers(string) {}
+
 func removeTree(dir string) error { return os.RemoveAll(dir) }
