@@ -67,8 +67,9 @@ var stdio = map[string]bool{
 }
 
 // programs are the folders in which that happens: script/wire is the program
-// that a script's child process runs.
-var programs = []string{"app", "cmd", "e2e", "bench", "script/wire"}
+// that a script's child process runs, runner/process the one that a job's
+// namespaces begin with.
+var programs = []string{"app", "cmd", "e2e", "bench", "script/wire", "runner/process"}
 
 const (
 	maxFileLines        = 500
