@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	worker := New(Options{Modules: testModules()})
+	worker := New(Options{})
 	cases := 0
 	for _, path := range paths {
 		name := filepath.Base(path)

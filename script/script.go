@@ -65,13 +65,10 @@ func New(o Options) *Worker {
 		o.Now = time.Now
 	}
 	if o.Modules == nil {
-		o.Modules = builtins()
+		o.Modules = modules.All()
 	}
 	return &Worker{opts: o, cache: engine.NewCache()}
 }
-
-// builtins are all modules there are.
-func builtins() []modules.Module { return nil }
 
 // RunScript runs the script of a build, see brigade.Worker. When it returns
 // because ctx ended or a limit was hit, jobs may still be on their way down:
