@@ -149,7 +149,12 @@ type jobLog struct {
 
 func newJobLog(r *run, sink *logSink) *jobLog {
 	l := &jobLog{limit: int(r.d.opt.LogCap)}
-	l.split = lines.New(lines.Options{Cap: -1, Emit: func(texts []string) { sink.add("", texts) }})
+	l.split = lines.New(lines.Options{Cap: -1, Emit: func(texts []string) {
+		for i, text := range texts { // what was hidden among escape sequences shows only now
+			texts[i] = r.mask.String(text)
+		}
+		sink.add("", texts)
+	}})
 	l.masked = r.mask.Writer(l.split)
 	return l
 }
