@@ -30,21 +30,23 @@ var (
 
 // startEngine starts it where that is possible.
 func startEngine(ctx context.Context) error {
-	if noContainers = engine.Available(); noContainers != nil {
-		return nil
+	containers, noContainers = openEngine(ctx)
+	if containers == nil {
+		return nil // the tests that need it say so
 	}
-	e, err := engine.Open(ctx, engine.Options{Images: plainImages})
-	if err != nil {
-		noContainers = err
-		return nil
-	}
-	containers = e
 	for name, programs := range otherImages {
-		if err := buildImage(ctx, e, name, programs); err != nil {
+		if err := buildImage(ctx, containers, name, programs); err != nil {
 			return fmt.Errorf("make image %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+func openEngine(ctx context.Context) (*engine.Engine, error) {
+	if err := engine.Available(); err != nil {
+		return nil, err
+	}
+	return engine.Open(ctx, engine.Options{Images: plainImages})
 }
 
 func buildImage(ctx context.Context, e *engine.Engine, name string, programs []string) error {
