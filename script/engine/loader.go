@@ -132,7 +132,7 @@ func (l *loader) requireBuiltin(b *builtin) goja.Value {
 	if err != nil {
 		panic(e.errorToJS(err))
 	}
-	var native goja.Value = goja.Undefined()
+	native := goja.Undefined()
 	if b.module.Native != nil {
 		native = e.toJS(b.module.Native(e.env))
 	}
@@ -282,8 +282,8 @@ func (l *loader) parseJSON(file, text string) goja.Value {
 	v, err := parse(goja.Undefined(), l.e.vm.ToValue(strings.TrimPrefix(text, "\ufeff")))
 	if err != nil {
 		var ex *goja.Exception
-		if obj := (*goja.Object)(nil); errors.As(err, &ex) {
-			if obj, _ = ex.Value().(*goja.Object); obj != nil {
+		if errors.As(err, &ex) {
+			if obj, _ := ex.Value().(*goja.Object); obj != nil {
 				_ = obj.Set("message", l.show(file)+": "+obj.Get("message").String())
 			}
 		}

@@ -67,12 +67,14 @@ func (l *loader) requireFunction(m *module) goja.Value {
 	_ = require.Set("resolve", resolve)
 	_ = require.Set("cache", l.cache)
 	_ = require.Set("extensions", vm.NewObject())
-	main := goja.Value(goja.Undefined())
+	var main goja.Value
 	switch {
 	case m.main:
 		main = m.object
 	case l.main != nil:
 		main = l.main
+	default:
+		main = goja.Undefined()
 	}
 	_ = require.Set("main", main)
 	return require

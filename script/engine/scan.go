@@ -33,15 +33,14 @@ func checkSource(name, source string) error {
 
 // scanner walks over JavaScript far enough to tell brackets in code from those
 // in strings, comments, templates and regular expressions. It may be wrong
-// about the last ones; therefore open counts every bracket there is.
+// about the last ones; therefore scan counts every bracket there is first.
 type scanner struct {
 	text  string
 	pos   int
 	line  int
 	stack []byte // open brackets; '`' for a template's ${
 	chain []int  // operators since the last separator, per level
-	open  int
-	prev  byte // the last significant character
+	prev  byte   // the last significant character
 	word  string
 }
 

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/evanw/esbuild/pkg/api"
 
@@ -222,6 +221,3 @@ func columnOf(at *api.Location) int {
 	}
 	return len([]rune(at.LineText[:at.Column])) + 1
 }
-
-// warmBundler lets the bundler set itself up ahead of its first use.
-var warmBundler = sync.OnceFunc(func() { api.Transform("", api.TransformOptions{}) })
