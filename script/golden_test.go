@@ -98,6 +98,8 @@ func runCase(t *testing.T, worker *Worker, script, root string) {
 		}
 	}
 	host.cancel = cancel
+	abort := make(chan struct{})
+	run.Abort, host.abort = abort, sync.OnceFunc(func() { close(abort) })
 	result, runErr := worker.RunScript(ctx, run, host)
 	got := host.transcript(result, runErr, run.Root)
 	want := script + ".txt"
@@ -144,6 +146,10 @@ func setStage(t *testing.T, run *brigade.ScriptRun, host *fakeHost, key, value s
 		run.Limits.Wall, err = time.ParseDuration(value)
 	case "cancel":
 		host.cancelAt = value
+	case "abort":
+		host.abortAt = value
+	case "also":
+		run.Build.Event.Also = append(run.Build.Event.Also, value)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +165,8 @@ type fakeHost struct {
 	build    *brigade.Build
 	cancel   func()
 	cancelAt string // the log line at which the build is canceled
+	abort    func()
+	abortAt  string // the log line at which somebody wants it to end
 
 	mu    sync.Mutex
 	lines []string
@@ -278,6 +286,9 @@ func (h *fakeHost) Log(level brigade.LogLevel, text string) {
 	}
 	if h.cancelAt != "" && text == h.cancelAt {
 		h.cancel()
+	}
+	if h.abortAt != "" && text == h.abortAt {
+		h.abort()
 	}
 }
 

@@ -38,8 +38,12 @@ type lifecycle struct {
 	control *brigadier.Control // nil until the script imports brigadier
 	result  brigade.ScriptResult
 	loaded  bool
+	aborted bool           // somebody wants the build to end
 	failure *brigade.Error // of a rejection
 }
+
+// errAborted ends a script that does not listen to an abort.
+var errAborted = &brigade.Error{Code: brigade.CodeCanceled, Message: "the build was canceled"}
 
 // live runs the script to its end.
 func (l *lifecycle) live(ctx context.Context, o engine.Options) ending {
@@ -51,12 +55,47 @@ func (l *lifecycle) live(ctx context.Context, o engine.Options) ending {
 	o.Rejected = l.rejected
 	l.e = engine.New(ctx, o)
 	defer l.e.Close()
+	defer l.watchAbort()()
 	l.e.Load(engine.Script{Name: l.run.File, Source: l.run.Script}, l.whenLoaded)
 	err := l.e.Wait()
 	if err == nil && l.loaded {
 		err = l.after()
 	}
 	return l.conclude(ctx, err)
+}
+
+// watchAbort tells the script when somebody wants the build to end, until the
+// returned function is called.
+func (l *lifecycle) watchAbort() (stop func()) {
+	done := make(chan struct{})
+	if l.run.Abort != nil {
+		go func() {
+			select {
+			case <-l.run.Abort:
+				l.e.Loop().Post(l.abort)
+			case <-done:
+			}
+		}()
+	}
+	return func() { close(done) }
+}
+
+// abort lets a script that listens clean up, and stops any other.
+func (l *lifecycle) abort() {
+	l.aborted = true
+	if l.control == nil || !l.loaded {
+		l.e.Stop(errAborted)
+		return
+	}
+	l.e.Do(func() {
+		listens, err := l.control.Cancel(errAborted.Message)
+		if err != nil {
+			l.caught(err)
+		}
+		if !listens {
+			l.e.Stop(errAborted)
+		}
+	})
 }
 
 // whenLoaded fires the build's event, or ends a script that did not load.
@@ -73,7 +112,7 @@ func (l *lifecycle) whenLoaded(err error) {
 			return
 		}
 		l.result.Handlers = l.control.Names()
-		l.result.Handled = l.control.Has(name)
+		l.result.Handled = l.control.Has(name) || slices.ContainsFunc(l.run.Build.Event.Also, l.control.Has)
 		l.caught(l.control.Fire())
 	})
 }
@@ -96,6 +135,9 @@ func (l *lifecycle) caught(err error) {
 // rejected is told of a rejection nobody handled. The first one is the build's
 // failure and fires error; a handler of that which throws ends the script.
 func (l *lifecycle) rejected(t *engine.Thrown) bool {
+	if l.aborted {
+		return true // jobs fail because they were stopped: that is no news
+	}
 	l.host.Log(brigade.LevelError, l.e.Explain(t))
 	if l.failure != nil {
 		return true
@@ -127,7 +169,7 @@ func (l *lifecycle) asFailure(t *engine.Thrown) *brigade.Error {
 // after is called when nothing is left to do. It fires the event after, and
 // lets the script finish what that and process's beforeExit begin.
 func (l *lifecycle) after() error {
-	fire := l.result.Handled && l.failure == nil
+	fire := l.result.Handled && l.failure == nil && !l.aborted
 	for {
 		l.e.EmitExit("beforeExit", l.exitCode())
 		if fire && l.failure == nil {
@@ -170,6 +212,10 @@ func (l *lifecycle) conclude(ctx context.Context, err error) ending {
 		public *brigade.Error
 	)
 	result := l.result
+	if l.aborted && ctx.Err() == nil && (err == nil || errors.Is(err, errAborted)) {
+		result, err := failed(errAborted)
+		return ending{result, err}
+	}
 	switch {
 	case err == nil:
 		result.Failure, result.ExitCode = l.failure, l.exitCode()

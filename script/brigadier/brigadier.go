@@ -28,6 +28,9 @@ type Control struct {
 	Error func(reason error, trigger string) error // the event error
 	Has   func(event string) bool                  // whether there is a handler for it
 	Names func() []string                          // the events there are handlers for
+	// Cancel tells the script that somebody wants the build to end, and
+	// reports whether it listens to that.
+	Cancel func(reason string) (listens bool, err error)
 }
 
 // Options are what brigadier needs.
@@ -71,7 +74,7 @@ func (b *binding) fired(name string, handled bool, trigger, reason string) {
 	b.Host.Fired(brigade.Lifecycle{Name: name, Handled: handled, Trigger: trigger, Reason: reason})
 }
 
-func (b *binding) bind(fire, after, failed, has, names func(...any) (any, error)) {
+func (b *binding) bind(fire, after, failed, has, names, cancel func(...any) (any, error)) {
 	only := func(_ any, err error) error { return err }
 	b.Loaded(Control{
 		Fire:  func() error { return only(fire()) },
@@ -92,6 +95,10 @@ func (b *binding) bind(fire, after, failed, has, names func(...any) (any, error)
 			}
 			return out
 		},
+		Cancel: func(reason string) (bool, error) {
+			v, err := cancel(reason)
+			return err != nil || v == true, err
+		},
 	})
 }
 
@@ -110,10 +117,26 @@ func (b *binding) run(spec string) (modules.Async, error) {
 		if err != nil {
 			return nil, &jobError{err: err, result: r}
 		}
-		return map[string]any{
-			"jobID": r.JobID, "exitCode": r.ExitCode, "output": r.Output, "truncated": r.Truncated, "outputs": r.Outputs,
-		}, nil
+		return resultOf(r), nil
 	}, nil
+}
+
+// resultOf is a job's result as brigadier.js takes it.
+func resultOf(r brigade.JobResult) map[string]any {
+	result := map[string]any{
+		"jobID": r.JobID, "exitCode": r.ExitCode, "output": r.Output, "truncated": r.Truncated, "outputs": r.Outputs,
+	}
+	if len(r.Artifacts) > 0 {
+		var list []any
+		for _, a := range r.Artifacts {
+			list = append(list, map[string]any{"name": a.Name, "size": a.Size, "sha256": a.SHA256})
+		}
+		result["artifacts"] = list
+	}
+	if r.Failure != nil {
+		result["failure"] = map[string]any{"code": string(r.Failure.Code), "message": r.Failure.Message}
+	}
+	return result
 }
 
 // badSpec says what is wrong with a job that cannot be read.

@@ -11,6 +11,19 @@ const event = facts.event;
 event.payload = native.payload();
 const project = facts.project;
 
+// The event's signal is aborted when somebody wants the build to end. It is
+// made when a script first asks for it.
+let abort;
+const signalOf = {
+	get() {
+		abort = abort || new AbortController();
+		return abort.signal;
+	},
+	enumerable: false,
+	configurable: true,
+};
+Object.defineProperty(event, "signal", signalOf);
+
 // copyOf makes another event of the same build.
 function copyOf(type, cause) {
 	const e = {
@@ -24,7 +37,7 @@ function copyOf(type, cause) {
 		logLevel: event.logLevel,
 	};
 	e.cause = cause;
-	return e;
+	return Object.defineProperty(e, "signal", signalOf);
 }
 
 function reasonText(reason) {
@@ -67,6 +80,8 @@ class Result {
 		this.exitCode = r.exitCode;
 		this.outputs = r.outputs || {};
 		this.truncated = Boolean(r.truncated);
+		if (r.artifacts) this.artifacts = r.artifacts;
+		if (r.failure) this.failure = r.failure;
 		const text = r.output;
 		Object.defineProperty(this, "toString", { value: () => text, configurable: true, writable: true });
 		const data = { enumerable: true, configurable: true };
@@ -224,7 +239,23 @@ function specOf(job) {
 		volumeMounts: objects(job, "volumeMounts", job.volumeMounts),
 		annotations: textMap(job, "annotations", job.annotations),
 		streamLogs: Boolean(job.streamLogs),
+		retry: retryOf(job),
+		fallible: Boolean(job.fallible),
+		artifacts: texts(job, "artifacts", job.artifacts),
 	};
+}
+
+// retryOf reads job.retry: a number, or { limit, backoff } with backoff in
+// milliseconds or as "10s".
+function retryOf(job) {
+	const v = job.retry;
+	if (v === undefined || v === null || v === 0) return undefined;
+	const retry = typeof v === "number" ? { limit: v } : part(job, "retry");
+	if (!Number.isInteger(retry.limit) || retry.limit < 0 || retry.limit > 100) {
+		throw wrong(job, "retry.limit", "a whole number from 0 to 100", retry.limit);
+	}
+	const backoff = typeof retry.backoff === "number" ? retry.backoff + "ms" : text(job, "retry.backoff", retry.backoff);
+	return { limit: retry.limit, backoff: backoff || undefined };
 }
 
 function checkName(name) {
@@ -358,8 +389,31 @@ function fire(e, p) {
 	return events.fire(e, p);
 }
 
+// fireAll fires the build's event, and under its further names where there is
+// a handler.
+function fireAll() {
+	events.fire(event, project);
+	for (const name of facts.also) {
+		if (!events.has(name)) continue;
+		const other = copyOf(name, undefined);
+		delete other.cause;
+		other.provider = event.provider;
+		events.fire(other, project);
+	}
+}
+
+// cancel tells the script that somebody wants the build to end, and reports
+// whether it listens.
+function cancel(reason) {
+	const listens = Boolean(abort) || events.has("cancel");
+	if (abort) abort.abort(new Error(reason));
+	if (events.has("cancel")) events.fire(copyOf("cancel", { event, reason: new Error(reason), trigger: "cancel" }), project);
+	else native.fired("cancel", false, "cancel", reason);
+	return listens;
+}
+
 native.bind(
-	() => { events.fire(event, project); },
+	fireAll,
 	(trigger) => { events.fire(copyOf("after", { event, trigger }), project); },
 	(reason, trigger) => {
 		if (events.has("error")) events.fire(copyOf("error", { event, reason, trigger }), project);
@@ -368,6 +422,7 @@ native.bind(
 	(name) => events.has(name),
 	() => events.eventNames().filter((name) => typeof name === "string" &&
 		(name !== "ping" || events.listeners(name).some((f) => f !== defaultPing))),
+	cancel,
 );
 
 exports.events = events;

@@ -11,6 +11,8 @@ import (
 type facts struct {
 	Event   event   `json:"event"`
 	Project project `json:"project"`
+	// Also are further names under which the event is fired.
+	Also []string `json:"also"`
 }
 
 type event struct {
@@ -96,6 +98,7 @@ func (b *binding) facts() (string, error) {
 			AllowHostMounts:     p.AllowHostMounts,
 		},
 	}
+	f.Also = append([]string{}, build.Event.Also...)
 	if f.Event.CloneURL == "" {
 		f.Event.CloneURL = p.Repo.CloneURL
 	}

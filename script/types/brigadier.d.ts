@@ -53,8 +53,13 @@ export interface Event {
   payload: string;
   /** The least severity that the worker logs. */
   logLevel: LogLevel;
-  /** Only in `after` and `error` events: what they come from. */
+  /** Only in `after`, `error` and `cancel` events: what they come from. */
   cause?: Cause;
+  /**
+   * Aborted when somebody wants the build to end. A script that never asks for
+   * it and has no handler for `cancel` is stopped at once.
+   */
+  readonly signal: AbortSignal;
 }
 
 /** The older name of {@link Event}. */
@@ -121,8 +126,10 @@ export interface EventRegistry {
   /**
    * Calls the handler whenever an event of that name is fired. Handlers run in
    * the order in which they were registered. Besides the names that gateways
-   * send there are `after`, fired when everything succeeded, and `error`, fired
-   * once when something failed.
+   * send there are `after`, fired when everything succeeded, `error`, fired
+   * once when something failed, and `cancel`, fired when somebody wants the
+   * build to end: its jobs are stopped then, and the handler may run others to
+   * clean up.
    */
   on(name: string | symbol, handler: EventHandler): this;
   on(name: string | symbol, handler: (...args: any[]) => any): this;
@@ -168,6 +175,27 @@ export interface Result {
   jobID: string;
   /** Whether the output was too long to be kept whole. */
   truncated: boolean;
+  /** The files that were kept. */
+  artifacts?: Artifact[];
+  /** Why a {@link Job.fallible | fallible} job failed. */
+  failure?: { code: string; message: string };
+}
+
+/** A file that a job left behind and that was kept. */
+export interface Artifact {
+  /** Its path, relative to the job's mountPath. */
+  name: string;
+  /** In bytes. */
+  size: number;
+  sha256: string;
+}
+
+/** How often a job that fails is run again. */
+export interface Retry {
+  /** At the most, after the first time; 0 to 100. */
+  limit: number;
+  /** Before the first repeat, doubled each time: milliseconds, or a text such as `"10s"`. Default 1 s. */
+  backoff?: number | string;
 }
 
 /** What a job's promise is rejected with when the job failed. */
@@ -306,6 +334,12 @@ export class Job {
   annotations: { [name: string]: string };
   /** Whether the job's lines appear in the worker's log as well. Default `false`. */
   streamLogs: boolean;
+  /** Whether, and how often, the job is run again when it fails. Default not. */
+  retry?: Retry | number;
+  /** Whether its failure resolves the promise, with `result.failure` set, instead of rejecting it. */
+  fallible?: boolean;
+  /** Files to keep: paths and patterns such as `dist/**`, relative to `mountPath`. */
+  artifacts?: string[];
 
   /** The ID of the job's run: `<name>-<build ID>`. Empty until it was run. */
   readonly podName: string;
