@@ -33,7 +33,8 @@ func (r *Runner) jobDir(job *brigade.Job, start string) string {
 }
 
 // layFiles makes the job's directory on the host and mounts what is in it: the
-// script, a copy of the source, the directory for the outputs.
+// script, the directory for the outputs, and a copy of the source, which it
+// only begins.
 func (p *plan) layFiles(ctx context.Context, skip string) error {
 	output := filepath.Join(p.dir, "output")
 	if err := makeOpen(output); err != nil {
@@ -62,22 +63,70 @@ func (p *plan) layFiles(ctx context.Context, skip string) error {
 	if err := makeOpen(source); err != nil {
 		return err
 	}
-	if err := copyTree(ctx, p.source, source, skip); err != nil {
-		return fmt.Errorf("copy the source: %w", err)
-	}
 	p.bind(source, p.spec.MountPath, false)
+	p.copying = startCopy(ctx, p.source, source, skip)
 	return nil
+}
+
+// copying is a copy of the source on its way. The container can be set up
+// meanwhile, for it mounts the directory, not what is in it; it must not be
+// started before.
+type copying struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // set before done is closed
+}
+
+func startCopy(ctx context.Context, from, to, skip string) *copying {
+	ctx, cancel := context.WithCancel(ctx)
+	c := &copying{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		if err := copyTree(ctx, from, to, skip); err != nil {
+			c.err = fmt.Errorf("copy the source: %w", err)
+		}
+	}()
+	return c
+}
+
+// wait returns once the copy is complete or has failed. There may be none.
+func (c *copying) wait() error {
+	if c == nil {
+		return nil
+	}
+	<-c.done
+	c.cancel()
+	return c.err
+}
+
+// stop returns once nothing is written any more.
+func (c *copying) stop() {
+	if c != nil {
+		c.cancel()
+		<-c.done
+	}
 }
 
 // sendFiles copies the same into a container that was created and not started.
 func (p *plan) sendFiles(ctx context.Context, e *engine, id, skip string) error {
 	reader, writer := io.Pipe()
-	go func() { writer.CloseWithError(p.pack(ctx, writer, skip)) }()
+	packed := make(chan error, 1)
+	go func() {
+		err := p.pack(ctx, writer, skip)
+		writer.CloseWithError(err)
+		packed <- err
+	}()
 	_, err := e.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: reader, CopyUIDGID: true})
 	// The packer may still be about to write; it must not stay.
-	reader.CloseWithError(errors.New("the engine reads no more"))
+	reader.CloseWithError(errRefused)
+	// Its own error says more than that the engine was sent half an archive.
+	if packErr := <-packed; packErr != nil && !errors.Is(packErr, errRefused) {
+		return packErr
+	}
 	return err
 }
+
+var errRefused = errors.New("the engine reads no more")
 
 // pack writes what sendFiles sends. Everything belongs to root, as if it had
 // been made in the container.

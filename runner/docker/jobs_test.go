@@ -190,6 +190,29 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestSourceThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "source")
+	if err := os.Mkdir(file, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// A link to itself stands for whatever cannot be walked.
+	loop := filepath.Join(file, "root")
+	if err := os.Symlink("root", loop); err != nil {
+		t.Fatal(err)
+	}
+	for _, copied := range []bool{false, true} {
+		r := newRunner(t, func(o *docker.Options) { o.StateDir, o.CopyFiles = filepath.Join(dir, "state"), copied })
+		run, _ := jobRun(brigade.JobSpec{UseSource: true, Tasks: []string{"true"}})
+		run.Source = loop + "/x"
+		_, err := r.Start(t.Context(), run)
+		wantError(t, err, brigade.CodeJobStart, "copy")
+		if left := leftovers(t, filepath.Join(dir, "state"), run.Build.ID); left != "" {
+			t.Errorf("left behind:\n%s", left)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	r := newRunner(t, nil)
 	for _, c := range []struct {

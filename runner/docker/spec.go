@@ -59,7 +59,9 @@ type plan struct {
 	labels map[string]string
 	binds  []string
 	mounts mounts
-	notes  []string // what the job asked for and an engine does not have
+	// copying is the copy of the source into dir; nil for none.
+	copying *copying
+	notes   []string // what the job asked for and an engine does not have
 }
 
 // planOf checks what can be checked without the engine.

@@ -84,6 +84,12 @@ func (p *plan) launch(ctx context.Context, e *engine, id string) (io.ReadCloser,
 	if attachErr == nil {
 		stream = attachment{attached.HijackedResponse}
 	}
+	if err := p.copying.wait(); err != nil {
+		if stream != nil {
+			_ = stream.Close()
+		}
+		return nil, p.refused(err, "lay out its files")
+	}
 	// Podman sets the container up when it is attached to, but says only here
 	// why it could not.
 	if _, err := e.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
@@ -141,6 +147,7 @@ func (r *Runner) create(ctx context.Context, e *engine, p *plan) (string, error)
 // undo removes what a start that failed has made, also what the engine made
 // after the caller had stopped listening.
 func (r *Runner) undo(ctx context.Context, e *engine, p *plan) {
+	p.copying.stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	var volumes []string
