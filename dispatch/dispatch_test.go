@@ -3,6 +3,8 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -301,6 +303,50 @@ func TestUntrustedEventsSeeNoSecrets(t *testing.T) {
 	b.project.Secrets = map[string]any{"a": "secret-value"}
 	b.project.Repo.Token = "token-value"
 	b.run(context.Background(), brigade.Event{Type: "pull_request", Untrusted: true})
+}
+
+// forkSource has another directory for the base branch.
+type forkSource struct{ fork, base string }
+
+func (f forkSource) Fetch(_ context.Context, _ *brigade.Project, b *brigade.Build, _ func(string)) (dispatch.Tree, error) {
+	if b.Event.Revision.Ref == "main" && b.Event.CloneURL == "" {
+		return dispatch.Tree{Dir: f.base}, nil
+	}
+	return dispatch.Tree{Dir: f.fork}, nil
+}
+
+func TestForksDoNotBringTheirScript(t *testing.T) {
+	fork, base := t.TempDir(), t.TempDir()
+	for dir, text := range map[string]string{fork: "// evil", base: "// trusted"} {
+		if err := os.WriteFile(filepath.Join(dir, "brigade.js"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := newBench(t, func(ctx context.Context, run brigade.ScriptRun, host brigade.Host) (brigade.ScriptResult, error) {
+		if run.Script != "// trusted" || run.Root != base {
+			t.Errorf("the script is %q, its modules come from %s", run.Script, run.Root)
+		}
+		_, err := host.RunJob(ctx, spec("job"))
+		return handled, err
+	}, func(o *dispatch.Options) {
+		o.Source = forkSource{fork, base}
+		o.Runner = sourceRunner{dummy.New(dummy.Options{}), t, fork}
+	})
+	b.run(context.Background(), brigade.Event{Type: "pull_request", ScriptRef: "main", CloneURL: "https://example.com/fork", Revision: brigade.Revision{Ref: "refs/pull/1/head"}})
+}
+
+// sourceRunner checks which files a job gets.
+type sourceRunner struct {
+	*dummy.Runner
+	t    *testing.T
+	want string
+}
+
+func (s sourceRunner) Start(ctx context.Context, run brigade.JobRun) (brigade.Execution, error) {
+	if run.Source != s.want {
+		s.t.Errorf("the job gets the files of %s", run.Source)
+	}
+	return s.Runner.Start(ctx, run)
 }
 
 func TestMaxJobs(t *testing.T) {

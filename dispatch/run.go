@@ -40,7 +40,8 @@ type run struct {
 
 	mu       sync.Mutex
 	build    *brigade.Build // as last written
-	tree     Tree
+	tree     Tree           // the files of the jobs
+	trees    []Tree         // all that were fetched
 	logs     map[string]*jobLog
 	live     map[string]brigade.Execution
 	cancels  map[string]context.CancelCauseFunc
@@ -164,18 +165,17 @@ func (r *run) remember(build string, to map[string]*brigade.Job) error {
 
 // script gets files, script and dependencies together and runs the script.
 func (r *run) script(ctx context.Context) (brigade.ScriptResult, error) {
-	tree, err := r.d.opt.Source.Fetch(ctx, r.project, r.build0, r.notice)
+	scripts, err := r.fetch(ctx)
 	if err != nil {
 		return brigade.ScriptResult{}, err
 	}
-	r.tree = tree
-	found, err := locate(r.project, r.build0, tree.Dir)
+	found, err := locate(r.project, r.build0, scripts.Dir)
 	if err != nil {
 		return brigade.ScriptResult{}, err
 	}
 	modules := ""
 	if r.d.opt.Deps != nil {
-		if modules, err = r.d.opt.Deps.Install(ctx, DependencyRequest{Script: found.text, Config: found.config, Dir: tree.Dir, Notice: r.notice}); err != nil {
+		if modules, err = r.d.opt.Deps.Install(ctx, DependencyRequest{Script: found.text, Config: found.config, Dir: scripts.Dir, Notice: r.notice}); err != nil {
 			return brigade.ScriptResult{}, err
 		}
 	}
@@ -184,13 +184,36 @@ func (r *run) script(ctx context.Context) (brigade.ScriptResult, error) {
 	}
 	result, err := r.runScript(ctx, brigade.ScriptRun{
 		Build: r.build0, Project: r.visibleProject(),
-		Script: found.text, File: found.file, Root: tree.Dir, Modules: modules,
-		Env: r.scriptEnv(tree.Dir), Limits: r.d.opt.Limits, Abort: r.aborted,
+		Script: found.text, File: found.file, Root: scripts.Dir, Modules: modules,
+		Env: r.scriptEnv(scripts.Dir), Limits: r.d.opt.Limits, Abort: r.aborted,
 	})
 	if err == nil && result.Failure == nil && !result.Handled {
 		r.warnUnhandled(result)
 	}
 	return result, err
+}
+
+// fetch gets the build's files for its jobs, and returns those in which the
+// script and its local modules are found: the same, unless the event comes
+// from a fork whose scripts are not trusted.
+func (r *run) fetch(ctx context.Context) (Tree, error) {
+	tree, err := r.d.opt.Source.Fetch(ctx, r.project, r.build0, r.notice)
+	if err != nil {
+		return Tree{}, err
+	}
+	r.trees, r.tree = append(r.trees, tree), tree
+	if r.build0.Event.ScriptRef == "" {
+		return tree, nil
+	}
+	trusted := *r.build0
+	trusted.Event.CloneURL = ""
+	trusted.Event.Revision = brigade.Revision{Ref: r.build0.Event.ScriptRef}
+	scripts, err := r.d.opt.Source.Fetch(ctx, r.project, &trusted, r.notice)
+	if err != nil {
+		return Tree{}, err
+	}
+	r.trees = append(r.trees, scripts)
+	return scripts, nil
 }
 
 // runScript runs the script, and again when its process was killed: jobs that
@@ -256,11 +279,13 @@ func (r *run) clear() {
 }
 
 func (r *run) release() {
-	if r.tree.Release == nil {
-		return
-	}
-	if err := r.tree.Release(); err != nil {
-		r.d.opt.Log.Warn("remove the build's files", "build", r.id, "err", err)
+	for _, tree := range r.trees {
+		if tree.Release == nil {
+			continue
+		}
+		if err := tree.Release(); err != nil {
+			r.d.opt.Log.Warn("remove the build's files", "build", r.id, "err", err)
+		}
 	}
 }
 

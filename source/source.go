@@ -24,6 +24,9 @@ type Options struct {
 	TrackedOnly bool
 	// Clone fetches the repository that the event or the project names.
 	Clone bool
+	// Optional lets builds of projects without a repository, or whose vcsSidecar
+	// is "NONE", go without files instead of failing.
+	Optional bool
 	// Temp is where copies and clones are made.
 	Temp string
 }
@@ -38,6 +41,8 @@ func New(opt Options) *Fetcher { return &Fetcher{opt: opt} }
 // (nil: nothing to remove). Failures are CodeSource errors.
 func (f *Fetcher) Fetch(ctx context.Context, p *brigade.Project, b *brigade.Build, notice func(string)) (string, func() error, error) {
 	switch {
+	case f.opt.Clone && f.opt.Optional && (p.Kubernetes.VCSSidecar == "NONE" || p.Repo.CloneURL == "" && b.Event.CloneURL == ""):
+		return "", nil, nil
 	case f.opt.Clone:
 		return f.temp(func(dir string) error { return clone(ctx, p, b, dir, notice) })
 	case f.opt.Dir != "" && f.opt.TrackedOnly:
