@@ -466,3 +466,5 @@ func TestLogCap(t *testing.T) {
 		t.Errorf("only %d lines were shown live", shown)
 	}
 }
+
+func newMutex() *sync.Mutex { return &sync.Mutex{} }
