@@ -14,6 +14,7 @@ type Store interface {
 	Jobs
 	Logs
 	Queue
+	Records
 	Close() error
 }
 
@@ -86,15 +87,24 @@ type Queue interface {
 	// Claim takes a build that is pending, or whose owner's lease is over, for
 	// owner until now+lease, adds one to Attempt and returns it. With an id it
 	// takes only that one, without it the oldest (lowest ID). The state stays.
-	// Nothing to take, also because it has ended or does not exist: nil, nil.
+	// Nothing to take, also because it has ended, does not exist or is pending
+	// before its NotBefore: nil, nil. Claim does not look at Cancel: who asks
+	// for the end of a pending build sets its state.
 	Claim(ctx context.Context, id, owner string, lease time.Duration) (*Build, error)
 	// Renew extends the lease of owner's build; CodeConflict when it is not
 	// owner's any more.
 	Renew(ctx context.Context, id, owner string, lease time.Duration) error
+	Waiter
 }
 
+// KindDelivery is the kind of the records that a Delivery is kept in. There
+// are as many of them as requests, so they are the only ones that need not
+// survive a crash of the machine; those of every other kind do.
+const KindDelivery = "delivery"
+
 // Records keeps the small things of a server: deliveries, tokens, the audit
-// log, marks of schedules. A key sorts by bytes; ULIDs make it a log.
+// log, marks of schedules. A key sorts by bytes; ULIDs make it a log. An empty
+// kind or key is CodeInvalid where something is written.
 type Records interface {
 	// PutRecord creates or replaces a record.
 	PutRecord(ctx context.Context, kind, key string, data []byte) error
@@ -103,7 +113,8 @@ type Records interface {
 	// ListRecords returns records of a kind, highest key first.
 	ListRecords(ctx context.Context, kind string, q RecordQuery) ([]Record, error)
 	// DeleteRecords removes the record with that key when only is set, else
-	// all whose key is below it. It returns how many those were.
+	// all whose key is below it. It returns how many those were; none is no
+	// error.
 	DeleteRecords(ctx context.Context, kind, key string, only bool) (int, error)
 }
 
@@ -121,10 +132,11 @@ type RecordQuery struct {
 
 // Waiter looks at the queue. Every Queue is one.
 type Waiter interface {
-	// Waiting returns the builds that can be claimed now, without the event's
-	// payload, script and config: pending ones whose NotBefore is over, and
-	// running ones whose lease is over. Of each project and concurrency key it
-	// returns the first each by priority (higher first) and then by age; of
-	// all together at most limit, by priority and then by age.
+	// Waiting returns the builds that can be claimed now, without what
+	// ListBuilds leaves out: pending ones whose NotBefore is over, and running
+	// ones, both unless they are under a lease. Of each project and
+	// concurrency key it returns the first each by priority (higher first) and
+	// then by age (lower ID first); of all together at most limit, in that
+	// order.
 	Waiting(ctx context.Context, each, limit int) ([]*Build, error)
 }

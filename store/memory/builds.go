@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/brigadecore/brigade/v3"
 )
@@ -31,6 +30,7 @@ func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Bui
 	s.builds[b.ID] = &entry{build: cloneBuild(b), text: textOf(b)}
 	at, _ := slices.BinarySearch(s.ids, b.ID)
 	s.ids = slices.Insert(s.ids, at, b.ID)
+	s.enqueue(b.ID, !b.State.Ended())
 	if key.key != "" {
 		s.keys[key] = b.ID
 	}
@@ -84,12 +84,17 @@ func (s *Store) ListBuilds(ctx context.Context, f brigade.BuildFilter) ([]*briga
 	page := make([]*brigade.Build, 0, min(f.Limit, end))
 	for i := end - 1; i >= 0 && len(page) < f.Limit; i-- {
 		if e := s.builds[s.ids[i]]; matches(e, f) {
-			b := cloneBuild(e.build)
-			b.Event.Payload, b.Event.Script, b.Event.Config, b.Script = "", "", "", ""
-			page = append(page, b)
+			page = append(page, small(e.build))
 		}
 	}
 	return page, nil
+}
+
+// small returns a copy of b without what may be large.
+func small(b *brigade.Build) *brigade.Build {
+	c := cloneBuild(b)
+	c.Event.Payload, c.Event.Script, c.Event.Config, c.Script = "", "", "", ""
+	return c
 }
 
 func matches(e *entry, f brigade.BuildFilter) bool {
@@ -129,6 +134,7 @@ func (s *Store) UpdateBuild(ctx context.Context, id string, change func(*brigade
 		}
 	}
 	e.build, e.text = cloneBuild(b), textOf(b)
+	s.enqueue(id, !b.State.Ended())
 	return b, nil
 }
 
@@ -149,50 +155,8 @@ func (s *Store) DeleteBuild(ctx context.Context, id string) error {
 		delete(s.keys, key)
 	}
 	delete(s.builds, id)
+	s.enqueue(id, false)
 	at, _ := slices.BinarySearch(s.ids, id)
 	s.ids = slices.Delete(s.ids, at, at+1)
-	return nil
-}
-
-// Claim takes a build that nobody runs for owner.
-func (s *Store) Claim(ctx context.Context, id, owner string, lease time.Duration) (*brigade.Build, error) {
-	if owner == "" {
-		return nil, brigade.Errorf(brigade.CodeInvalid, "a claim needs an owner")
-	}
-	if err := s.write(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	now := s.now()
-	candidates := s.ids
-	if id != "" {
-		candidates = []string{id}
-	}
-	for _, candidate := range candidates {
-		e := s.builds[candidate]
-		if e == nil || e.build.State.Ended() || e.build.Lease.Expires.After(now) {
-			continue
-		}
-		e.build.Attempt++
-		e.build.Lease = brigade.Lease{Owner: owner, Expires: now.Add(lease).UTC()}
-		return cloneBuild(e.build), nil
-	}
-	return nil, nil
-}
-
-// Renew extends the lease of owner's build.
-func (s *Store) Renew(ctx context.Context, id, owner string, lease time.Duration) error {
-	if err := s.write(ctx); err != nil {
-		return err
-	}
-	defer s.mu.Unlock()
-	e := s.builds[id]
-	if e == nil {
-		return brigade.NotFound("build", id)
-	}
-	if owner == "" || e.build.Lease.Owner != owner {
-		return brigade.Errorf(brigade.CodeConflict, "build %s is not run by %s any more", id, owner)
-	}
-	e.build.Lease.Expires = s.now().Add(lease).UTC()
 	return nil
 }

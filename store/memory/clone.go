@@ -22,6 +22,9 @@ func cloneError(e *brigade.Error) *brigade.Error {
 func cloneBuild(b *brigade.Build) *brigade.Build {
 	c := *b
 	c.Failure = cloneError(b.Failure)
+	c.Cancel = pointee(b.Cancel)
+	c.History = slices.Clone(b.History)
+	c.Event.Also = slices.Clone(b.Event.Also)
 	return &c
 }
 
@@ -29,6 +32,14 @@ func cloneProject(p *brigade.Project) *brigade.Project {
 	c := *p
 	c.Secrets = cloneMap(p.Secrets)
 	c.ImagePullSecrets = slices.Clone(p.ImagePullSecrets)
+	c.Concurrency, c.Retry, c.Retention = pointee(p.Concurrency), pointee(p.Retry), pointee(p.Retention)
+	c.Priorities = maps.Clone(p.Priorities)
+	c.Subscriptions = slices.Clone(p.Subscriptions)
+	for i := range c.Subscriptions {
+		c.Subscriptions[i].Types = slices.Clone(c.Subscriptions[i].Types)
+	}
+	c.Schedules = slices.Clone(p.Schedules)
+	c.Forks.Authors = slices.Clone(p.Forks.Authors)
 	return &c
 }
 
@@ -36,7 +47,11 @@ func cloneJob(j *brigade.Job) *brigade.Job {
 	c := *j
 	c.Failure = cloneError(j.Failure)
 	c.Outputs = cloneMap(j.Outputs)
+	c.Artifacts = slices.Clone(j.Artifacts)
+	c.History = slices.Clone(j.History)
 	s := &c.Spec
+	s.Retry = pointee(s.Retry)
+	s.Artifacts = slices.Clone(s.Artifacts)
 	s.Tasks = slices.Clone(s.Tasks)
 	s.Args = slices.Clone(s.Args)
 	s.ImagePullSecrets = slices.Clone(s.ImagePullSecrets)

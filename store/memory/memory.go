@@ -32,8 +32,10 @@ type Store struct {
 	projects map[string]*brigade.Project
 	builds   map[string]*entry
 	ids      []string // of builds, ascending
+	open     []string // those that have not ended, ascending
 	keys     map[eventKey]string
 	jobs     map[string]*brigade.Job
+	records  map[string][]brigade.Record // by kind, each by key
 }
 
 var _ brigade.Store = (*Store)(nil)
@@ -59,6 +61,7 @@ func New(o Options) *Store {
 		builds:   map[string]*entry{},
 		keys:     map[eventKey]string{},
 		jobs:     map[string]*brigade.Job{},
+		records:  map[string][]brigade.Record{},
 	}
 }
 

@@ -29,6 +29,9 @@ type columns struct {
 	open                    int
 	owner                   string
 	lease                   int64
+	priority                int
+	lane                    string // the concurrency key
+	notBefore               int64  // 0 unless it is pending
 }
 
 // nanos is t as it stands in the store; 0 for the zero time. Times that do not
@@ -55,7 +58,10 @@ func timeOf(nanos int64) time.Time {
 func columnsOf(b *brigade.Build) columns {
 	c := columns{
 		id: b.ID, project: b.ProjectID, state: string(b.State), typ: b.Event.Type, created: nanos(b.Created),
-		owner: b.Lease.Owner, lease: nanos(b.Lease.Expires),
+		owner: b.Lease.Owner, lease: nanos(b.Lease.Expires), priority: b.Priority, lane: b.ConcurrencyKey,
+	}
+	if b.State == brigade.StatePending {
+		c.notBefore = nanos(b.NotBefore)
 	}
 	if b.Event.Key != "" {
 		c.key = b.Event.Key
@@ -112,8 +118,8 @@ func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Bui
 }
 
 func (w *writer) insertBuild(c columns, doc []byte, text []byte, large blobs) error {
-	done, err := w.exec("INSERT INTO builds (id, project, state, type, key, created, open, owner, lease) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		c.id, c.project, c.state, c.typ, c.key, c.created, c.open, c.owner, c.lease)
+	done, err := w.exec("INSERT INTO builds (id, project, state, type, key, created, open, owner, lease, priority, lane, not_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		c.id, c.project, c.state, c.typ, c.key, c.created, c.open, c.owner, c.lease, c.priority, c.lane, c.notBefore)
 	if primaryCode(err) == codeConstraint {
 		return own{brigade.Errorf(brigade.CodeConflict, "there is a build %s already", c.id)}
 	}
@@ -300,13 +306,13 @@ func (w *writer) updateColumns(seq int64, old, c columns) error {
 	}
 	var err error
 	fixed := old
-	fixed.state, fixed.open, fixed.owner, fixed.lease = c.state, c.open, c.owner, c.lease
+	fixed.state, fixed.open, fixed.owner, fixed.lease, fixed.notBefore = c.state, c.open, c.owner, c.lease, c.notBefore
 	switch {
 	case fixed != c:
-		_, err = w.exec("UPDATE builds SET project = ?, type = ?, key = ?, created = ?, state = ?, open = ?, owner = ?, lease = ? WHERE seq = ?",
-			c.project, c.typ, c.key, c.created, c.state, c.open, c.owner, c.lease, seq)
-	case old.state != c.state:
-		_, err = w.exec("UPDATE builds SET state = ?, open = ?, owner = ?, lease = ? WHERE seq = ?", c.state, c.open, c.owner, c.lease, seq)
+		_, err = w.exec("UPDATE builds SET project = ?, type = ?, key = ?, created = ?, priority = ?, lane = ?, state = ?, open = ?, owner = ?, lease = ?, not_before = ? WHERE seq = ?",
+			c.project, c.typ, c.key, c.created, c.priority, c.lane, c.state, c.open, c.owner, c.lease, c.notBefore, seq)
+	case old.state != c.state || old.notBefore != c.notBefore:
+		_, err = w.exec("UPDATE builds SET state = ?, open = ?, owner = ?, lease = ?, not_before = ? WHERE seq = ?", c.state, c.open, c.owner, c.lease, c.notBefore, seq)
 	default:
 		_, err = w.exec("UPDATE builds SET owner = ?, lease = ? WHERE seq = ?", c.owner, c.lease, seq)
 	}

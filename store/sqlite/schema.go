@@ -13,8 +13,11 @@ var migrations = []string{schema1}
 // seq plus its kind, and which is deleted with the build by hand. build_texts
 // has what BuildFilter.Text looks at, of 32 builds with neighbouring seqs per
 // row, which is many times quicker to go through than a row for each; top is
-// not below the highest of their IDs. Times are nanoseconds since 1970. open is 1 until the build
-// has ended; owner and lease are kept here only, not in the document.
+// not below the highest of their IDs. Times are nanoseconds since 1970. open
+// is 1 until the build has ended; owner and lease are kept here only, not in
+// the document. not_before is 0 unless the build is pending. The indexes of
+// the queue, builds_open, builds_first and builds_lane, hold open builds only,
+// so that they stay small however many have ended.
 const schema1 = `
 CREATE TABLE projects (
 	id   TEXT PRIMARY KEY,
@@ -23,23 +26,28 @@ CREATE TABLE projects (
 ) STRICT;
 
 CREATE TABLE builds (
-	seq     INTEGER PRIMARY KEY,
-	id      TEXT NOT NULL UNIQUE,
-	project TEXT NOT NULL,
-	state   TEXT NOT NULL,
-	type    TEXT NOT NULL,
-	key     TEXT,
-	created INTEGER NOT NULL,
-	open    INTEGER NOT NULL,
-	owner   TEXT NOT NULL,
-	lease   INTEGER NOT NULL
+	seq        INTEGER PRIMARY KEY,
+	id         TEXT NOT NULL UNIQUE,
+	project    TEXT NOT NULL,
+	state      TEXT NOT NULL,
+	type       TEXT NOT NULL,
+	key        TEXT,
+	created    INTEGER NOT NULL,
+	open       INTEGER NOT NULL,
+	owner      TEXT NOT NULL,
+	lease      INTEGER NOT NULL,
+	priority   INTEGER NOT NULL,
+	lane       TEXT NOT NULL,
+	not_before INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX builds_project ON builds (project, id);
 CREATE INDEX builds_project_state ON builds (project, state, id);
 CREATE INDEX builds_state ON builds (state, id);
 CREATE INDEX builds_type ON builds (type, id);
 CREATE INDEX builds_created ON builds (created);
-CREATE INDEX builds_open ON builds (id, lease) WHERE open = 1;
+CREATE INDEX builds_open ON builds (id, lease, not_before) WHERE open = 1;
+CREATE INDEX builds_first ON builds (priority DESC, id) WHERE open = 1;
+CREATE INDEX builds_lane ON builds (project, lane, priority DESC, id) WHERE open = 1;
 CREATE UNIQUE INDEX builds_key ON builds (project, key) WHERE key IS NOT NULL;
 
 CREATE TABLE build_docs (
@@ -78,4 +86,12 @@ CREATE TABLE logs (
 	data  BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX logs_last ON logs (build, job, last);
+
+CREATE TABLE records (
+	seq  INTEGER PRIMARY KEY,
+	kind TEXT NOT NULL,
+	key  BLOB NOT NULL,
+	data BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX records_key ON records (kind, key);
 `

@@ -17,6 +17,7 @@ func fullBuild(n int) *brigade.Build {
 	b.Event = brigade.Event{
 		Provider: "github", Type: "pull_request:opened", Revision: brigade.Revision{Commit: "0a1b2c", Ref: "refs/pull/1/head"},
 		CloneURL: "https://example.org/fork.git", Payload: "{}", ShortTitle: "Kurz ü", LongTitle: "long\ntitle \"x\" 世界", LogLevel: brigade.LevelInfo,
+		Also: []string{"pull_request"}, ScriptFile: "ci/brigade.ts",
 		Script: "const x = '<>&\u2028'", Config: `{"dependencies":{}}`, Key: "delivery-1", Actor: "octocat", Untrusted: true,
 		ScriptRef: "main", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 	}
@@ -25,6 +26,10 @@ func fullBuild(n int) *brigade.Build {
 	b.Started, b.Ended = b.Created.Add(time.Second), b.Created.Add(time.Minute)
 	b.RerunOf, b.Runner, b.Script = "01kother", "docker", "console.log(1)\n"
 	b.Lease = brigade.Lease{Owner: "host/1", Expires: b.Created.Add(time.Hour)}
+	b.Inherit, b.Retries, b.RetriedAt = true, 2, b.Created.Add(time.Second)
+	b.Priority, b.ConcurrencyKey, b.NotBefore, b.Pinned, b.Waiting = -7, "main ü\x00", b.Created.Add(time.Minute), true, "for its turn"
+	b.Cancel = &brigade.CancelRequest{Time: b.Created, Actor: "me", Reason: "wrong branch"}
+	b.History = []brigade.Step{{State: brigade.StatePending, Time: b.Created}, {State: brigade.StateRunning, Time: b.Started, Note: "again"}}
 	return b
 }
 

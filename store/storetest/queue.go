@@ -43,7 +43,7 @@ func testClaim(t *testing.T, s brigade.Store) {
 	nothing(t, s, "", "the store is empty")
 	nothing(t, s, "01knothing", "there is no such build")
 	b := fullBuild(1)
-	b.State, b.Attempt, b.Lease, b.Failure = brigade.StatePending, 0, brigade.Lease{}, nil
+	b.State, b.Attempt, b.Lease, b.Failure = brigade.StatePending, 0, brigade.Lease{}, nil // and its NotBefore is over
 	create(t, s, b)
 	_, err := s.Claim(ctx, "", "", time.Hour)
 	wantCode(t, err, brigade.CodeInvalid)

@@ -53,7 +53,16 @@ func Run(t *testing.T, open func(t *testing.T) brigade.Store) {
 		{"Claim", testClaim},
 		{"ClaimOrder", testClaimOrder},
 		{"ClaimRace", testClaimRace},
+		{"ClaimNotBefore", testClaimNotBefore},
 		{"Renew", testRenew},
+		{"Waiting", testWaiting},
+		{"WaitingReady", testWaitingReady},
+		{"WaitingBurst", testWaitingBurst},
+		{"WaitingRace", testWaitingRace},
+		{"Records", testRecords},
+		{"RecordPages", testRecordPages},
+		{"RecordDeletes", testRecordDeletes},
+		{"RecordRace", testRecordRace},
 		{"Canceled", testCanceled},
 		{"Closed", testClosed},
 	} {
@@ -225,38 +234,48 @@ func testOwnership(t *testing.T, s brigade.Store) {
 	ctx := t.Context()
 	p := brigade.NewProject("acme/app")
 	p.Secrets = map[string]any{"a": map[string]any{"b": "c"}}
+	p.Schedules = []brigade.Schedule{{Name: "nightly"}}
+	p.Retention = &brigade.Retention{Count: 1}
 	must(t, s.PutProject(ctx, p))
 	p.Secrets["a"].(map[string]any)["b"] = "changed"
+	p.Schedules[0].Name, p.Retention.Count = "changed", 2
 	p, err := s.Project(ctx, p.ID)
 	must(t, err)
 	p.Secrets["a"].(map[string]any)["b"] = "changed"
 	p, err = s.Project(ctx, p.ID)
 	must(t, err)
-	if p.Secrets["a"].(map[string]any)["b"] != "c" {
+	if p.Secrets["a"].(map[string]any)["b"] != "c" || p.Schedules[0].Name != "nightly" || p.Retention.Count != 1 {
 		t.Error("a change of a project outside changed the store")
 	}
 
 	b := build(1)
 	b.Failure = &brigade.Error{Code: brigade.CodeCanceled, Message: "as stored"}
+	b.Cancel = &brigade.CancelRequest{Reason: "as stored"}
+	b.History = []brigade.Step{{Note: "as stored"}}
 	create(t, s, b)
-	b.Failure.Message = "changed"
+	b.Failure.Message, b.Cancel.Reason, b.History[0].Note = "changed", "changed", "changed"
 	got, err := s.UpdateBuild(ctx, b.ID, func(*brigade.Build) error { return nil })
 	must(t, err)
-	got.Failure.Message = "changed"
+	got.Failure.Message, got.Cancel.Reason, got.History[0].Note = "changed", "changed", "changed"
+	waiting, err := s.Waiting(ctx, 1, 1)
+	must(t, err)
+	waiting[0].Failure.Message, waiting[0].Cancel.Reason, waiting[0].History[0].Note = "changed", "changed", "changed"
 	listed, err := s.ListBuilds(ctx, brigade.BuildFilter{})
 	must(t, err)
-	if listed[0].Failure.Message != "as stored" {
+	if l := listed[0]; l.Failure.Message != "as stored" || l.Cancel.Reason != "as stored" || l.History[0].Note != "as stored" {
 		t.Error("a change of a build outside changed the store")
 	}
 
 	j := job(b, "test", 1)
 	j.Outputs = map[string]any{"a": []any{"b"}}
 	j.Spec.Env = map[string]brigade.EnvValue{"K": {Value: "v"}}
+	j.Artifacts = []brigade.Artifact{{Name: "a.txt"}}
 	must(t, s.PutJob(ctx, j))
+	j.Artifacts[0].Name = "changed"
 	j.Outputs["a"].([]any)[0], j.Spec.Tasks[0], j.Spec.Env["K"] = "changed", "changed", brigade.EnvValue{}
 	stored, err := s.Job(ctx, j.ID)
 	must(t, err)
-	if stored.Outputs["a"].([]any)[0] != "b" || stored.Spec.Tasks[0] != "echo hi" || stored.Spec.Env["K"].Value != "v" {
+	if stored.Outputs["a"].([]any)[0] != "b" || stored.Spec.Tasks[0] != "echo hi" || stored.Spec.Env["K"].Value != "v" || stored.Artifacts[0].Name != "a.txt" {
 		t.Errorf("a change of a job outside changed the store: %+v", stored)
 	}
 }
@@ -278,8 +297,13 @@ func testCanceled(t *testing.T, s brigade.Store) {
 	_, jobs := s.ListJobs(ctx, b.ID)
 	_, read := s.ReadLog(ctx, brigade.LogQuery{BuildID: b.ID})
 	_, claimed := s.Claim(ctx, "", "me", time.Minute)
+	_, waiting := s.Waiting(ctx, 1, 1)
+	_, record := s.Record(ctx, "token", "a")
+	_, records := s.ListRecords(ctx, "token", brigade.RecordQuery{})
+	_, deleted := s.DeleteRecords(ctx, "token", "a", true)
 	for i, err := range []error{
-		project, projects, created, found, listed, updated, jobbed, jobs, read, claimed,
+		project, projects, created, found, listed, updated, jobbed, jobs, read, claimed, waiting, record, records, deleted,
+		s.PutRecord(ctx, "token", "a", nil),
 		s.PutProject(ctx, brigade.NewProject("p")), s.DeleteProject(ctx, "x"), s.DeleteBuild(ctx, b.ID),
 		s.PutJob(ctx, job(b, "a", 1)), s.AppendLog(ctx, lines(b.ID, "", 1, 1)), s.Renew(ctx, b.ID, "me", time.Minute),
 	} {
@@ -303,6 +327,9 @@ func testClosed(t *testing.T, s brigade.Store) {
 	_, err = s.Build(t.Context(), build(1).ID)
 	wantCode(t, err, brigade.CodeStore)
 	wantCode(t, s.AppendLog(t.Context(), lines(build(1).ID, "", 1, 1)), brigade.CodeStore)
+	wantCode(t, s.PutRecord(t.Context(), "token", "a", nil), brigade.CodeStore)
+	_, err = s.Waiting(t.Context(), 1, 1)
+	wantCode(t, err, brigade.CodeStore)
 }
 
 // largest is a number that a store must not turn into another one.
