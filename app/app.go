@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -141,15 +140,6 @@ func (a *App) worker() brigade.Worker {
 		return script.New(script.Options{Now: a.opt.Now})
 	}
 	return &wire.Child{Program: w.Program, Args: w.Args, Env: w.Env}
-}
-
-// owner is unique among processes of this machine and over restarts.
-func owner() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
-	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), id.New(time.Now()))
 }
 
 // Submit stores a new build for the event of that project.

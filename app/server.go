@@ -1,0 +1,246 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/dispatch"
+	"github.com/brigadecore/brigade/v3/feed"
+	"github.com/brigadecore/brigade/v3/gateway"
+	"github.com/brigadecore/brigade/v3/intake"
+	"github.com/brigadecore/brigade/v3/source"
+	"github.com/brigadecore/brigade/v3/store/sqlite"
+)
+
+// ServerOptions say what a server is made of.
+type ServerOptions struct {
+	Options                  // the installation; Source, Memory and DryNap are not used
+	API      Listener        // the API
+	Gateways Listener        // what the world may reach
+	Gateway  gateway.Options // secrets and keys of the gateways
+	Limits   intake.Limits   // of what comes in
+	BaseURL  string          // where people reach the API, for links in reports
+
+	MaxBuilds int           // builds running at once; default 16
+	Drain     time.Duration // how long builds may go on after the first signal; default 30 s
+	Anonymous bool          // the API needs no token: on loopback only
+}
+
+// Server is a server, put together.
+type Server struct {
+	*App
+	opt    ServerOptions
+	intake *intake.Intake
+	parts  []*part
+}
+
+// NewServer puts a server together and binds its listeners, so that Addresses
+// are known. Call Run, or Close.
+func NewServer(ctx context.Context, opt ServerOptions) (*Server, error) {
+	if opt.MaxBuilds <= 0 {
+		opt.MaxBuilds = 16
+	}
+	if opt.Drain <= 0 {
+		opt.Drain = 30 * time.Second
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{App: &App{opt: opt.Options}, opt: opt}
+	if err := s.wire(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// wire makes the parts, each with what was made before.
+func (s *Server) wire(ctx context.Context) error {
+	steps := []func(context.Context) error{s.openServerStore, s.chooseServerRunner, s.makeDispatcher, s.makeIntake, s.listen}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) openServerStore(ctx context.Context) error {
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(s.opt.Dirs.State, "brigade.db"), Log: s.opt.Log})
+	if err != nil {
+		return err
+	}
+	s.Store = store
+	s.onClose("store", store.Close)
+	return nil
+}
+
+// chooseServerRunner takes the runner that was asked for. Unlike for a
+// person's own script, processes of this machine are never a silent choice.
+func (s *Server) chooseServerRunner(ctx context.Context) error {
+	if s.opt.Runner == "" || s.opt.Runner == "auto" {
+		s.App.opt.Runner = "docker"
+	}
+	err := s.chooseRunner(ctx)
+	if brigade.CodeOf(err) == brigade.CodeUnavailable && s.App.opt.Runner == "docker" {
+		return fmt.Errorf("a server runs jobs in containers: %w", err)
+	}
+	return err
+}
+
+func (s *Server) makeDispatcher(context.Context) error {
+	s.feed = feed.New(feed.Options{Sinks: s.opt.Watch})
+	s.onClose("feed", func() error { s.feed.Close(); return nil })
+	var err error
+	s.dispatcher, err = dispatch.New(dispatch.Options{
+		Store: s.Store, Feed: s.feed, Worker: s.worker(), Runner: s.Runner,
+		Source: trees{source.New(source.Options{Clone: true, Optional: true, Temp: filepath.Join(s.opt.Dirs.State, "source")})},
+		Deps:   s.dependencies(), Owner: owner(), Grace: s.opt.Grace, MaxJobs: s.opt.MaxJobs, MaxBuilds: s.opt.MaxBuilds,
+		LogCap: s.opt.LogCap, Limits: s.opt.Options.Limits, Env: s.opt.Worker.ScriptEnv, Now: s.opt.Now, Log: s.opt.Log,
+	})
+	return err
+}
+
+func (s *Server) makeIntake(context.Context) error {
+	var err error
+	s.intake, err = intake.New(intake.Options{
+		Store: s.Store, Feed: s.feed, Wake: s.dispatcher.Wake, Cancel: s.dispatcher.Cancel,
+		Limits: s.opt.Limits, Now: s.opt.Now, Log: s.opt.Log,
+	})
+	if err != nil {
+		return err
+	}
+	s.onClose("intake", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		return s.intake.Close(ctx)
+	})
+	return nil
+}
+
+// Run serves until ctx ends. Then it takes no more events, lets builds go on
+// for the drain time, hands over those that still run, and returns.
+func (s *Server) Run(ctx context.Context) error {
+	s.adopt(ctx)
+	failed := make(chan error, len(s.parts))
+	for _, p := range s.parts {
+		go func() { failed <- p.serve() }()
+	}
+	queue, stopQueue := context.WithCancel(context.Background())
+	defer stopQueue()
+	served := make(chan error, 1)
+	go func() { served <- s.dispatcher.Serve(queue) }()
+	background, stopBackground := context.WithCancel(context.Background())
+	waitBackground := s.startBackground(background)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	case err = <-served:
+		served <- nil
+	}
+	s.opt.Log.Info("stopping", "builds", s.dispatcher.Running())
+	drain, cancel := context.WithTimeout(context.Background(), s.opt.Drain)
+	defer cancel()
+	for _, p := range s.parts {
+		err = errors.Join(err, p.shutdown(drain))
+	}
+	stopQueue()
+	err = errors.Join(err, <-served)
+	s.dispatcher.Shutdown(drain)
+	stopBackground()
+	waitBackground()
+	return err
+}
+
+// Kill ends running jobs without grace: the second signal.
+func (s *Server) Kill() { s.dispatcher.Kill() }
+
+// adopt frees the builds that a server of this machine ran which is gone, and
+// removes what the runner left of builds that have ended.
+func (s *Server) adopt(ctx context.Context) {
+	running, err := s.Store.ListBuilds(ctx, brigade.BuildFilter{States: []brigade.State{brigade.StateRunning, brigade.StatePending}, Limit: 1000})
+	if err != nil {
+		s.opt.Log.Error("look for builds of before", "err", err)
+		return
+	}
+	alive := map[string]bool{}
+	for _, b := range running {
+		alive[b.ID] = true
+		if b.Lease.Owner == "" || !ownerIsGone(b.Lease.Owner) {
+			continue
+		}
+		_, err := s.Store.UpdateBuild(ctx, b.ID, func(b *brigade.Build) error {
+			b.Lease = brigade.Lease{}
+			return nil
+		})
+		if err != nil {
+			s.opt.Log.Warn("free a build of before", "build", b.ID, "err", err)
+			continue
+		}
+		s.opt.Log.Info("a build of before goes on", "build", b.ID)
+	}
+	sweeper, ok := s.Runner.(brigade.Sweeper)
+	if !ok {
+		return
+	}
+	n, err := sweeper.Sweep(ctx, func(id string) bool {
+		if alive[id] {
+			return true
+		}
+		b, err := s.Store.Build(ctx, id)
+		return err == nil && !b.State.Ended()
+	})
+	if err != nil {
+		s.opt.Log.Warn("remove leftovers", "err", err)
+	}
+	if n > 0 {
+		s.opt.Log.Info("removed leftovers of dead builds", "count", n)
+	}
+}
+
+// Addresses are where the server's parts listen, by name: "api", "gateways".
+func (s *Server) Addresses() map[string]string {
+	addresses := map[string]string{}
+	for _, p := range s.parts {
+		addresses[p.name] = p.listener.Addr().String()
+	}
+	return addresses
+}
+
+// listen binds the listeners.
+func (s *Server) listen(ctx context.Context) error {
+	world, err := s.intake.Handler(gateway.All(s.opt.Gateway))
+	if err != nil {
+		return err
+	}
+	return s.bind(ctx, "gateways", s.opt.Gateways, world)
+}
+
+func (s *Server) bind(ctx context.Context, name string, at Listener, handler http.Handler) error {
+	p, err := newPart(ctx, name, at, handler, s.opt.Log)
+	if err != nil {
+		return err
+	}
+	s.parts = append(s.parts, p)
+	s.onClose(name, func() error {
+		if err := p.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// startBackground starts what works beside builds, and returns what waits for
+// its end.
+func (s *Server) startBackground(context.Context) (wait func()) { return func() {} }
