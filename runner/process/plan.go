@@ -67,20 +67,10 @@ func (p *plan) note(format string, args ...any) {
 	p.notes = append(p.notes, fmt.Sprintf(format, args...))
 }
 
-// notice is the sentence that goes with the running state.
-func (p *plan) notice() string {
-	text := "runs on this machine"
-	if !p.level.isolated {
-		text += ", not isolated from it"
-	}
-	if p.spec.Image != "" {
-		text += "; image " + p.spec.Image + " is not used"
-	}
-	for _, note := range p.notes {
-		text += "; " + note
-	}
-	return text
-}
+// notice is the sentence that goes with the running state: what this runner
+// cannot give the job, or "". That the image is not used is said once for all
+// jobs, by whoever chose the runner.
+func (p *plan) notice() string { return strings.Join(p.notes, "; ") }
 
 func (p *plan) checkEnv() error {
 	for _, name := range slices.Sorted(maps.Keys(p.spec.Env)) {
