@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -55,8 +57,54 @@ func (d *dependencies) progress() func(npm.Progress) {
 	}
 }
 
-// manifest is what to install, or nil for nothing.
+// bundledByV1 are packages that scripts of Brigade v1 found without asking for
+// them, because v1's own worker used them, at versions of its time.
+var bundledByV1 = map[string]string{
+	"@kubernetes/client-node": "0.10.2",
+	"js-yaml":                 "3.14.1",
+	"lodash":                  "4.17.21",
+	"request":                 "2.88.2",
+	"shelljs":                 "0.8.5",
+	"ulid":                    "2.3.0",
+	"underscore":              "1.13.6",
+	"uuid":                    "3.4.0",
+}
+
+// manifest is what to install, or nil for nothing: what the script declares,
+// and of what v1's worker brought along that which it imports.
 func (d *dependencies) manifest(req dispatch.DependencyRequest) (*npm.Manifest, error) {
+	m, err := d.declared(req)
+	if err != nil {
+		return nil, err
+	}
+	for name := range imports(req.Script) {
+		version, bundled := bundledByV1[name]
+		if !bundled || m != nil && m.Dependencies[name] != "" || hasModule(req.Dir, name) {
+			continue
+		}
+		if m == nil {
+			m = &npm.Manifest{}
+		}
+		if m.Dependencies == nil {
+			m.Dependencies = map[string]string{}
+		}
+		m.Dependencies[name] = version
+		req.Notice(fmt.Sprintf("the script imports %s without declaring it: %s, as Brigade v1 had, is installed; name it in brigade.json", name, version))
+	}
+	return m, nil
+}
+
+// hasModule reports whether the files bring the package along.
+func hasModule(dir, name string) bool {
+	if dir == "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(dir, "node_modules", filepath.FromSlash(name)))
+	return err == nil
+}
+
+// declared is what brigade.json or package.json names.
+func (d *dependencies) declared(req dispatch.DependencyRequest) (*npm.Manifest, error) {
 	if strings.TrimSpace(req.Config) != "" {
 		m, err := npm.ParseManifest("brigade.json", []byte(req.Config))
 		if err != nil || len(m.Dependencies) == 0 {
