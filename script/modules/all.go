@@ -16,5 +16,11 @@ func All() []Module {
 		urlModules(),
 		fsModules(),
 		streamModules(),
+		cryptoModules(),
+		dataModules(),
+		systemModules(),
+		stubModules(),
+		aliasModules(),
+		httpModules(),
 	)
 }

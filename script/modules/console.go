@@ -34,3 +34,11 @@ func (env *Env) consoleWrite(level, text string) {
 		write(line)
 	}
 }
+
+// nativePerformance adds the time at which the clock began, in milliseconds
+// since 1970.
+func nativePerformance(env *Env) map[string]any {
+	native := nativeClock(env)
+	native["origin"] = float64(env.Now().UnixNano()) / 1e6
+	return native
+}

@@ -52,6 +52,8 @@ func runScript(t testing.TB, name, source string, env *modules.Env) (string, err
 	}
 	if !errors.As(err, &exit) {
 		e.EmitExit("exit", 0)
+	} else if exit.Code == 0 {
+		err = nil
 	}
 	return out.String(), err
 }
@@ -103,11 +105,11 @@ func TestGolden(t *testing.T) {
 
 func compareLines(t *testing.T, want, got string) {
 	t.Helper()
-	if want == got {
-		return
-	}
 	if dir := os.Getenv("GOLDEN_GOT"); dir != "" { // for a diff of the whole
 		_ = os.WriteFile(filepath.Join(dir, filepath.Base(t.Name())+".got"), []byte(got), 0o644)
+	}
+	if want == got {
+		return
 	}
 	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
 	shown := 0

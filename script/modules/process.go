@@ -84,7 +84,10 @@ func nativeProcess(env *Env) map[string]any {
 			d := time.Since(start) + time.Second
 			return []any{int64(d / time.Second), int64(d % time.Second)}
 		},
-		"memory": memoryUsage,
+		"memory": func() []any {
+			m := memoryUsage()
+			return []any{m["rss"], m["heapTotal"], m["heapUsed"]}
+		},
 	}
 }
 

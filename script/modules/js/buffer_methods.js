@@ -91,7 +91,7 @@ function fill(buffer, value, start, end, encoding, tools) {
 }
 
 function write(buffer, text, offset, length, encoding, tools) {
-  if (typeof text !== 'string') throw invalidArgType('argument', 'string', text);
+  if (typeof text !== 'string') throw make(TypeError, 'ERR_INVALID_ARG_TYPE', 'argument must be a string');
   if (offset === undefined) { offset = 0; length = buffer.length; }
   else if (length === undefined && typeof offset === 'string') { encoding = offset; offset = 0; length = buffer.length; }
   else {

@@ -65,7 +65,7 @@ function readBig(buffer, offset, little, signed) {
 }
 
 function writeBig(buffer, value, offset, little, min, max) {
-  if (typeof value !== 'bigint') throw invalidArgType('value', 'bigint', value);
+  if (typeof value !== 'bigint') throw new TypeError('Cannot mix BigInt and other types, use explicit conversions');
   checkValue(value, min, max, 8);
   checkOffset(buffer, offset, 8);
   value = BigInt.asUintN(64, value);
@@ -83,6 +83,7 @@ function readFloat(buffer, offset, size, little) {
 function writeFloat(buffer, value, offset, size, little) {
   if (size === 4) floats[0] = +value; else doubles[0] = +value;
   checkOffset(buffer, offset, size);
+  if (Number.isNaN(+value)) scratch.set(size === 4 ? [0, 0, 0xc0, 0x7f] : [0, 0, 0, 0, 0, 0, 0xf8, 0x7f]);
   for (let i = 0; i < size; i++) buffer[little ? offset + i : offset + size - 1 - i] = scratch[i];
   return offset + size;
 }

@@ -9,30 +9,34 @@ const CODES = {
   URLMismatchError: 21, QuotaExceededError: 22, TimeoutError: 23, InvalidNodeTypeError: 24, DataCloneError: 25,
 };
 
+// The fields are hidden properties: Error's constructor asks for the name
+// before private fields exist.
+const kName = Symbol('name'), kMessage = Symbol('message');
+
 class DOMException extends Error {
-  #name;
-  #message;
   constructor(message = '', options = 'Error') {
     super();
-    this.#message = `${message}`;
+    let name;
     if (options !== null && typeof options === 'object') {
-      this.#name = options.name === undefined ? 'Error' : `${options.name}`;
+      name = options.name === undefined ? 'Error' : `${options.name}`;
       if ('cause' in options) {
         Object.defineProperty(this, 'cause', { value: options.cause, configurable: true, writable: true, enumerable: false });
       }
     } else {
-      this.#name = `${options}`;
+      name = `${options}`;
     }
     delete this.message;
+    Object.defineProperty(this, kName, { value: name });
+    Object.defineProperty(this, kMessage, { value: `${message}` });
     const frames = `${this.stack}`.replace(/^[^\n]*/, '');
     Object.defineProperty(this, 'stack', {
-      value: `${this.#name}: ${this.#message}${frames}`, configurable: true, writable: true, enumerable: false,
+      value: `${name}: ${message}${frames}`, configurable: true, writable: true, enumerable: false,
     });
   }
 
-  get name() { return this.#name; }
-  get message() { return this.#message; }
-  get code() { return CODES[this.#name] || 0; }
+  get name() { return this[kName] === undefined ? 'Error' : this[kName]; }
+  get message() { return this[kMessage] === undefined ? '' : this[kMessage]; }
+  get code() { return CODES[this.name] || 0; }
 }
 
 Object.defineProperty(DOMException.prototype, Symbol.toStringTag, { value: 'DOMException', configurable: true });

@@ -46,7 +46,7 @@ function unhandledError(emitter, args) {
   let text;
   try { text = require('internal/inspect').inspect(err); } catch { text = err; }
   const wrapped = errors().make(Error, 'ERR_UNHANDLED_ERROR',
-    args.length === 0 ? 'Unhandled error.' : `Unhandled error. (${text})`);
+    `Unhandled error. (${text})`);
   wrapped.context = err;
   return wrapped;
 }
@@ -112,17 +112,19 @@ function add(emitter, type, listener, prepend) {
   return emitter;
 }
 
-function onceWrapper(emitter, type, listener) {
+function onceWrapper(...args) {
+  if (this.fired) return undefined;
+  this.fired = true;
+  this.emitter.removeListener(this.type, this.wrapper);
+  return this.listener.apply(this.emitter, args);
+}
+
+function wrapOnce(emitter, type, listener) {
   checkListener(listener);
-  const state = { fired: false };
-  function wrapper(...args) {
-    if (state.fired) return undefined;
-    state.fired = true;
-    emitter.removeListener(type, wrapper);
-    return listener.apply(emitter, args);
-  }
-  wrapper.listener = listener;
-  return wrapper;
+  const state = { fired: false, emitter, type, listener, wrapper: undefined };
+  state.wrapper = onceWrapper.bind(state);
+  state.wrapper.listener = listener;
+  return state.wrapper;
 }
 
 function listenersOf(emitter, type, unwrap) {
@@ -163,11 +165,11 @@ methods(EventEmitter.prototype, {
   prependListener(type, listener) { return add(this, type, listener, true); },
   once(type, listener) {
     checkListener(listener);
-    return this.on(type, onceWrapper(this, type, listener));
+    return this.on(type, wrapOnce(this, type, listener));
   },
   prependOnceListener(type, listener) {
     checkListener(listener);
-    return this.prependListener(type, onceWrapper(this, type, listener));
+    return this.prependListener(type, wrapOnce(this, type, listener));
   },
   removeListener(type, listener) {
     checkListener(listener);
@@ -353,9 +355,7 @@ Object.defineProperty(EventEmitter, 'defaultMaxListeners', {
   enumerable: true,
   get() { return defaultMax; },
   set(n) {
-    if (typeof n !== 'number' || n < 0 || Number.isNaN(n)) {
-      throw errors().outOfRange('defaultMaxListeners', 'a non-negative number', n);
-    }
+    errors().check.number(n, 'defaultMaxListeners', 0);
     defaultMax = n;
   },
 });

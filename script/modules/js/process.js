@@ -20,19 +20,15 @@ function runTicks() {
   scheduled = false;
   try {
     while (ticks.length > 0) {
-      for (const { fn, args, context } of ticks.splice(0)) {
-        started++;
-        engine.setContext(context);
-        fn(...args);
-        finished++;
-      }
+      const { fn, args, context } = ticks.shift();
+      engine.setContext(context);
+      fn(...args);
     }
   } finally {
     engine.setContext(undefined);
     if (ticks.length > 0) schedule();
   }
 }
-let started = 0, finished = 0;
 
 function schedule() {
   if (scheduled) return;
@@ -79,12 +75,12 @@ hrtime.bigint = function bigint() {
 function exitCodeOf(code) {
   if (code === undefined || code === null) return code;
   if (typeof code === 'string' && code !== '' && Number.isInteger(+code)) return +code;
-  if (typeof code !== 'number') throw errors.invalidArgType('code', 'integer', code);
+  if (typeof code !== 'number') throw errors.invalidArgType('code', 'number', code);
   if (!Number.isInteger(code)) throw errors.outOfRange('code', 'an integer', code);
   return code;
 }
 
-let exitCode;
+let exitCode, exitEmitted = false;
 Object.defineProperty(self, 'exitCode', {
   enumerable: true, configurable: false, get() { return exitCode; }, set(code) { exitCode = exitCodeOf(code); },
 });
@@ -121,6 +117,10 @@ const methods = {
     schedule();
   },
   emit(event, ...args) {
+    if (event === 'exit') {
+      if (exitEmitted) return false; // the engine emits it too
+      exitEmitted = true;
+    }
     const heard = EventEmitter.prototype.emit.call(self, event, ...args);
     if (event === 'exit') native.flush();
     return heard;
@@ -152,14 +152,17 @@ const methods = {
   },
   hrtime,
   uptime() { return native.uptime(); },
-  memoryUsage: Object.assign(function memoryUsage() { return native.memory(); }, { rss: () => native.memory().rss }),
+  memoryUsage: Object.assign(function memoryUsage() {
+    const [rss, heapTotal, heapUsed] = native.memory();
+    return { rss, heapTotal, heapUsed, external: 0, arrayBuffers: 0 };
+  }, { rss: () => native.memory()[0] }),
   cpuUsage(previous) {
     const micros = Math.round(native.uptime() * 1e6);
     return { user: micros - (previous ? previous.user : 0), system: 0 };
   },
-  resourceUsage() { return { userCPUTime: Math.round(native.uptime() * 1e6), systemCPUTime: 0, maxRSS: Math.round(native.memory().rss / 1024) }; },
+  resourceUsage() { return { userCPUTime: Math.round(native.uptime() * 1e6), systemCPUTime: 0, maxRSS: Math.round(native.memory()[0] / 1024) }; },
   constrainedMemory() { return 0; },
-  availableMemory() { return native.memory().rss; },
+  availableMemory() { return native.memory()[0]; },
   umask() { return 0o22; },
   getuid() { return native.uid; },
   geteuid() { return native.uid; },

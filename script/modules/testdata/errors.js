@@ -1,0 +1,10 @@
+process.on('uncaughtException', (err, origin) => console.log('uncaught', err.message, origin)); process.on('unhandledRejection', (reason) => console.log('unhandled', reason && reason.message || reason));
+setTimeout(() => { throw new Error('in timer'); }, 30); setTimeout(() => console.log('still alive'), 60); Promise.reject(new Error('late')).catch(() => console.log('caught')); 
+setTimeout(() => { process.nextTick(() => { throw new Error('in tick'); }); process.nextTick(() => console.log('tick after throw')); }, 90);
+setTimeout(() => { queueMicrotask(() => { throw new Error('in microtask'); });  }, 120);
+setTimeout(() => setImmediate(() => { throw new Error('in immediate'); }), 150);
+setTimeout(() => { const t = new EventTarget(); t.addEventListener('e', () => { throw new Error('in listener'); }); t.addEventListener('e', () => console.log('second listener')); t.dispatchEvent(new Event('e')); console.log('dispatched'); }, 180);
+setTimeout(() => Promise.reject(new Error('rejected')), 210); setTimeout(() => Promise.reject(), 240); setTimeout(() => (async () => { throw 'text'; })(), 270);
+console.log('end of script');
+setTimeout(() => { process.exitCode = 3; console.log(process.exitCode); process.on('exit', (c) => { console.log('exit', c, process.exitCode); process.exitCode = 0; }); }, 300);
+setTimeout(() => { try { process.exitCode = 'abc'; } catch (e) { console.log(e.code, e.message); } try { process.exit(1.5); } catch (e) { console.log(e.code, e.message); } process.stdout.write('partial '); process.stdout.write('line\n'); process.stdout.write(Buffer.from('tail\n')); try { process.exit(0); } finally { console.log('never'); } }, 330);
