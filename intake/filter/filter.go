@@ -39,7 +39,7 @@ import (
 const (
 	MaxLength = 4 << 10 // bytes of its text
 	maxCost   = 1_000_000
-	maxTime   = 250 * time.Millisecond
+	maxTime   = 2 * time.Second // cost ends it long before, unless the machine is busy
 	maxCached = 4096
 	checkEach = 100 // iterations between two looks at the clock
 )
