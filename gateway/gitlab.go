@@ -92,11 +92,10 @@ type gitlabMerge struct {
 }
 
 type gitlabNote struct {
-	Action       string `json:"action"`
-	Note         string `json:"note"`
-	NoteableType string `json:"noteable_type"`
-	AuthorID     int64  `json:"author_id"`
-	System       bool   `json:"system"`
+	Action   string `json:"action"`
+	Note     string `json:"note"`
+	AuthorID int64  `json:"author_id"`
+	System   bool   `json:"system"`
 }
 
 type gitlabPipeline struct {
