@@ -49,6 +49,8 @@ var homes = map[string][]string{
 	"github.com/go-sourcemap/":               {"script"},
 	"github.com/goccy/go-yaml":               {"cmd"},
 	"github.com/moby/moby/":                  {"runner/docker"},
+	"github.com/minio/":                      {"artifact/s3"},
+	"github.com/cloudevents/sdk-go/":         {"gateway"},
 	"github.com/containerd/errdefs":          {"runner/docker"},
 	"github.com/opencontainers/":             {"runner/docker"},
 	"github.com/distribution/":               {"runner/docker"},
