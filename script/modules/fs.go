@@ -42,7 +42,7 @@ func errnoText(code string) string {
 
 func sysError(code, syscall, path string) *SysError {
 	message := fmt.Sprintf("%s: %s, %s", code, errnoText(code), syscall)
-	if path != "" {
+	if path != "" || (syscall == "open" && code == "ENOENT") {
 		message += fmt.Sprintf(" '%s'", path)
 	}
 	return &SysError{Code: code, Syscall: syscall, Path: path, Message: message}
@@ -104,6 +104,9 @@ func (r *reader) outside(syscall, path string) *SysError {
 func (r *reader) resolve(path, syscall string) (string, *SysError) {
 	if strings.ContainsRune(path, 0) {
 		return "", sysError("EINVAL", syscall, path)
+	}
+	if path == "" {
+		return "", sysError("ENOENT", syscall, path)
 	}
 	abs := r.absolute(path)
 	if root, _ := r.below(abs); root == "" {

@@ -172,7 +172,7 @@ async function caughtAsync(promise) {
   if (typeof promise === 'function') {
     result = promise();
     if (result === null || typeof result !== 'object' || typeof result.then !== 'function') {
-      throw errors.make(TypeError, 'ERR_INVALID_RETURN_VALUE', `Expected instance of Promise to be returned from the "promiseFn" function but got ${errors.received(result).replace(/^type (\w+).*/, 'type $1')}.`);
+      throw errors.make(TypeError, 'ERR_INVALID_RETURN_VALUE', `Expected instance of Promise to be returned from the "promiseFn" function but got ${errors.received(result)}.`);
     }
   } else if (promise === null || typeof promise !== 'object' || typeof promise.then !== 'function') {
     throw errors.invalidArgType('promiseFn', ['Function', 'Promise'], promise);
@@ -192,9 +192,7 @@ assert.ifError = function ifError(err) {
   if (typeof err === 'object' && typeof err.message === 'string') {
     message += err.message.length === 0 && err.constructor ? err.constructor.name : err.message;
   } else message += inspect(err);
-  const wrapped = new AssertionError({ actual: err, expected: null, operator: 'ifError', message, stackStartFn: ifError });
-  wrapped.generatedMessage = true;
-  throw wrapped;
+  throw new AssertionError({ actual: err, expected: null, operator: 'ifError', message, stackStartFn: ifError });
 };
 
 function matching(fn, text, regexp, message) {

@@ -12,7 +12,7 @@ const HEADS = {
   notStrictEqual: 'Expected "actual" to be strictly unequal to:',
   notStrictEqualObject: 'Expected "actual" not to be reference-equal to "expected":',
   notDeepEqual: 'Expected "actual" not to be loosely deep-equal to:',
-  notIdentical: 'Values identical but not reference-equal:',
+  notIdentical: 'Values have same structure but are not reference-equal:',
   notDeepEqualUnequal: 'Expected values not to be loosely deep-equal:',
 };
 
@@ -22,69 +22,87 @@ function show(value) {
   });
 }
 
-// diffLines writes actual against expected line by line, with the lines that
-// are equal far from any difference left out.
+const object = (v) => (typeof v === 'object' && v !== null) || typeof v === 'function';
+const plainValue = (v) => typeof v !== 'object' || v === null;
+
+// diffLines writes actual against expected line by line, position by position,
+// with most of the lines that are equal left out.
 function diffLines(actual, expected, operator) {
   const a = show(actual).split('\n'), b = show(expected).split('\n');
-  const object = (v) => (typeof v === 'object' && v !== null) || typeof v === 'function';
+  let pointer = '';
   if (operator === 'strictEqual' && object(actual) && object(expected)) operator = 'strictEqualObject';
   if (a.length === 1 && b.length === 1 && a[0] !== b[0]) {
-    const limit = 12;
-    if (a[0].length + b[0].length <= limit) {
-      if ((!object(actual) || actual === null) && (!object(expected) || expected === null) && (actual !== 0 || expected !== 0)) {
-        return `${HEADS[operator]}\n\n${a[0]} !== ${b[0]}\n`;
-      }
-    } else if (operator !== 'strictEqualObject' && a[0].length + b[0].length < 80) {
+    const size = a[0].length + b[0].length;
+    if (size <= 12) {
+      if (plainValue(actual) && plainValue(expected) && (actual !== 0 || expected !== 0)) return `${HEADS[operator]}\n\n${a[0]} !== ${b[0]}\n`;
+    } else if (operator !== 'strictEqualObject' && size < 80) {
       let i = 0;
       while (a[0][i] === b[0][i]) i++;
-      if (i > 2) return `${HEADS[operator]}\n+ actual - expected\n\n+ ${a[0]}\n- ${b[0]}\n  ${' '.repeat(i)}^`;
+      if (i > 2) pointer = `\n  ${' '.repeat(i)}^`;
     }
   }
-  if (a.join('\n') === b.join('\n')) {
-    const lines = a.slice(0, 50);
-    if (a.length > 50) lines.push('...');
+  const tail = takeTail(a, b);
+  if (Math.max(a.length, b.length) === 0) {
+    const lines = show(actual).split('\n');
+    if (lines.length > 50) lines.splice(46, lines.length, '...');
     return `${HEADS.notIdentical}\n\n${lines.join('\n')}\n`;
   }
-  return `${HEADS[operator]}\n+ actual - expected${compare(a, b)}`;
+  const { text, skipped, cut } = compare(a, b);
+  const head = `${HEADS[operator]}\n+ actual - expected${skipped || cut || tail.skipped ? ' ... Lines skipped' : ''}\n`;
+  return cut ? head + text : `${head}${text}${tail.text}${pointer}`;
 }
 
-// compare aligns two texts by their longest common subsequence of lines.
+// takeTail removes the lines at the end that are equal, and says how they show.
+function takeTail(a, b) {
+  let text = '', first = '', count = 0;
+  while (a.length > 0 && b.length > 0 && a[a.length - 1] === b[b.length - 1]) {
+    const line = a.pop();
+    b.pop();
+    if (count++ < 3) text = `\n  ${line}${text}`;
+    else first = line;
+  }
+  if (count > 3) text = `\n...${text}`;
+  if (first !== '') text = `\n  ${first}${text}`;
+  return { text, skipped: count > 3 };
+}
+
 function compare(a, b) {
-  if (a.length * b.length > 4e6) return `\n\n+ ${a.slice(0, 50).join('\n+ ')}\n- ${b.slice(0, 50).join('\n- ')}\n...`;
-  const comma = (s) => (s.endsWith(',') ? s.slice(0, -1) : s);
-  const same = (x, y) => x === y || comma(x) === comma(y);
-  const lengths = Array.from({ length: a.length + 1 }, () => new Array(b.length + 1).fill(0));
-  for (let i = a.length - 1; i >= 0; i--) {
-    for (let j = b.length - 1; j >= 0; j--) {
-      lengths[i][j] = same(a[i], b[j]) ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
+  let text = '', minus = '', equal = 0, printed = 0, skipped = false;
+  const print = (line) => { text += `\n  ${line}`; printed++; };
+  // before shows the equal lines that stand before a difference.
+  const before = (lines, at) => {
+    if (equal > 4) {
+      if (equal === 5) print(lines[at - 3]);
+      else { text += '\n...'; skipped = true; }
     }
+    if (equal > 3) print(lines[at - 2]);
+    if (equal > 2) print(lines[at - 1]);
+    equal = 0;
+  };
+  const most = Math.max(a.length, b.length), least = Math.min(a.length, b.length);
+  for (let i = 0; i < most; i++) {
+    if (i >= least) {
+      before(a.length > b.length ? a : b, i);
+      if (a.length > b.length) text += `\n+ ${a[i]}`; else minus += `\n- ${b[i]}`;
+      printed++;
+    } else {
+      let line = a[i];
+      let same = line === b[i] || line === `${b[i]},`;
+      if (!same && b[i] === `${line},`) { same = true; line += ','; }
+      if (same) {
+        text += minus;
+        minus = '';
+        if (++equal <= 2) print(line);
+      } else {
+        before(a, i);
+        text += `\n+ ${line}`;
+        minus += `\n- ${b[i]}`;
+        printed += 2;
+      }
+    }
+    if (printed > 50 && i < most - 2) return { text: `${text}\n...${minus}\n...`, skipped, cut: true };
   }
-  const rows = [];
-  let i = 0, j = 0;
-  while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && same(a[i], b[j])) { rows.push([' ', a[i]]); i++; j++; }
-    else if (i < a.length && (j >= b.length || lengths[i + 1][j] >= lengths[i][j + 1])) rows.push(['+', a[i++]]);
-    else rows.push(['-', b[j++]]);
-  }
-  return render(rows);
-}
-
-function render(rows) {
-  const near = rows.map(([kind], at) => {
-    if (kind !== ' ') return true;
-    for (let d = 1; d <= 2; d++) if ((rows[at - d] && rows[at - d][0] !== ' ') || (rows[at + d] && rows[at + d][0] !== ' ')) return true;
-    return false;
-  });
-  let text = '', skipped = false;
-  for (let at = 0; at < rows.length; at++) {
-    if (near[at]) { text += `\n${rows[at][0]} ${rows[at][1]}`; continue; }
-    let to = at;
-    while (to < rows.length && !near[to]) to++;
-    if (to - at <= 1) text += `\n  ${rows[at][1]}`;
-    else { text += '\n...'; skipped = true; }
-    at = to - 1;
-  }
-  return `${skipped ? '\n... Skipped lines' : ''}\n${text}\n`;
+  return { text: text + minus, skipped, cut: false };
 }
 
 function negated(actual, operator) {

@@ -150,7 +150,6 @@ function abortState(signal) {
 }
 
 async function fetch(input, init = undefined) {
-  if (arguments.length === 0) throw new TypeError("Failed to execute 'fetch' on 'Window': 1 argument required, but only 0 present.");
   const request = new Request(input, init);
   const state = {
     url: new URL(request.url), method: request.method, headers: new Headers(request.headers), content: request[kBody], mode: request.redirect,

@@ -43,7 +43,7 @@ const calls = {
       options = optionsOf(options, { flag: 'r' });
       if (isWriteFlag(options.flag)) throw readOnly('open', path);
       if (options.signal && options.signal.aborted) throw new errors.AbortError(undefined, { cause: options.signal.reason });
-      return typeof path === 'number' ? { op: 'readFd', path, options } : { op: 'readFile', path: toPath(path), options };
+      return Number.isInteger(path) && path >= 0 ? { op: 'readFd', path, options } : { op: 'readFile', path: toPath(path), options };
     },
     result: (bytes, { options }) => encoded(bytes, options.encoding),
   },
@@ -125,7 +125,7 @@ for (const name of ['F_OK', 'R_OK', 'W_OK', 'X_OK']) fs[name] = constants[name];
 
 for (const [name, call] of Object.entries(calls)) {
   fs[name] = { [name](...args) {
-    const callback = args.pop();
+    const callback = args.length > 1 ? args.pop() : undefined;
     if (typeof callback !== 'function') throw errors.invalidArgType('cb', 'Function', callback);
     runAsync(call, args, callback);
   } }[name];

@@ -103,7 +103,7 @@ function toPath(value, name = 'path') {
   }
   if (value instanceof Uint8Array) value = require('buffer').Buffer.from(value).toString();
   if (typeof value !== 'string') throw errors.invalidArgType(name, ['string', 'Buffer', 'URL'], value);
-  if (value.includes('\u0000')) throw errors.invalidArgValue(name, value, 'must be a string without null bytes');
+  if (value.includes('\u0000')) throw errors.invalidArgValue(name, value, 'must be a string, Uint8Array, or URL without null bytes');
   return value;
 }
 

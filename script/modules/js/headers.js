@@ -7,7 +7,7 @@ const kGuard = Symbol('guard'), kMap = Symbol('map');
 
 function checkName(name, method) {
   name = `${name}`;
-  if (!TOKEN.test(name)) throw new TypeError(`Headers.${method}: ${name} is an invalid header name.`);
+  if (!TOKEN.test(name)) throw new TypeError(`Headers.${method}: "${name}" is an invalid header name.`);
   return name;
 }
 function checkValue(value, method) {

@@ -185,12 +185,13 @@ const methods = {
     if (typeof chunk === 'function') { callback = chunk; chunk = null; }
     else if (typeof encoding === 'function') { callback = encoding; encoding = undefined; }
     this.finished = true;
+    if (typeof callback === 'function') this.once('finish', callback);
     if (!this._started && !this.writableLength && chunk !== null && chunk !== undefined && !this._writableState.ending) {
       if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) throw errors.invalidArgType('chunk', ['string', 'Buffer', 'Uint8Array'], chunk);
       this._begin(false, typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
       chunk = null;
     }
-    return Writable.prototype.end.call(this, chunk, encoding, callback);
+    return Writable.prototype.end.call(this, chunk, encoding);
   },
   _fail(fields) {
     if (this.destroyed) return;

@@ -120,7 +120,7 @@ function addAbortSignal(signal, stream) {
   return stream;
 }
 
-const isIterable = (v) => v != null && typeof v !== 'string' && (typeof v[Symbol.asyncIterator] === 'function' || typeof v[Symbol.iterator] === 'function');
+const isIterable = (v) => v != null && (typeof v[Symbol.asyncIterator] === 'function' || typeof v[Symbol.iterator] === 'function');
 
 // pump writes what an iterable yields into a stream.
 async function pump(iterable, writable, done, endIt) {

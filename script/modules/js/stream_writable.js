@@ -85,7 +85,7 @@ function write(stream, chunk, encoding, callback) {
       if (state.decodeStrings !== false) { chunk = Buffer.from(chunk, encoding); encoding = 'buffer'; }
     } else if (chunk instanceof Buffer) encoding = 'buffer';
     else if (chunk instanceof Uint8Array) { chunk = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength); encoding = 'buffer'; }
-    else throw errors.invalidArgType('chunk', ['string', 'Buffer', 'Uint8Array'], chunk);
+    else throw errors.invalidArgType('chunk', ['string', 'Buffer', 'TypedArray', 'DataView'], chunk);
   }
   let err;
   if (state.ending) err = make(Error, 'ERR_STREAM_WRITE_AFTER_END', 'write after end');

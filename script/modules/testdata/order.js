@@ -3,7 +3,7 @@ setTimeout(() => { log('t0a'); process.nextTick(() => log('tick in t0a')); Promi
 setTimeout(() => log('t0b'), 0); setTimeout(() => log('t10'), 60); setTimeout((a, b) => log('args ' + a + b), 1, 'x', 'y');
 process.nextTick((v) => { log('tick1 ' + v); process.nextTick(() => log('nested tick')); Promise.resolve().then(() => log('micro from tick')); }, 'arg');
 Promise.resolve().then(() => { log('micro1'); process.nextTick(() => log('tick from micro')); }).then(() => log('micro2')); queueMicrotask(() => log('queued'));
-(async () => { log('async start'); await null; log('async after'); await new Promise((r) => setTimeout(r, 30)); log('async slept'); })();
+(async () => { log('async start'); await null; log('async after'); await new Promise((r) => setTimeout(r, 160)); log('async slept'); })();
 process.nextTick(() => log('tick2'));
 log('sync');
 setTimeout(() => {
