@@ -6,7 +6,7 @@
 # (Debian, as root), and what cannot be had fails.
 #
 #   CI=true           skip nothing
-#   CHECK_ONLY="a b"  only these steps: format vet lint test cross
+#   CHECK_ONLY="a b"  only these steps: format vet lint test bench cross
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -80,12 +80,17 @@ step_test() {
 	unset CGO_ENABLED
 }
 
+step_bench() {
+	say "bench: speed and memory, printed and not judged: a busy machine is no fault"
+	go test -run '^$' -bench . -benchtime 1x ./bench
+}
+
 step_cross() {
 	say "cross: the program on every platform, and its size"
 	sh scripts/cross.sh
 }
 
-for step in ${CHECK_ONLY:-format vet lint test cross}; do
+for step in ${CHECK_ONLY:-format vet lint test bench cross}; do
 	started=$(date +%s)
 	"step_$step"
 	echo "-- $step: $(($(date +%s) - started)) s"
