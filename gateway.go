@@ -53,8 +53,12 @@ type Reading struct {
 	// Ignored says why nothing is started although all is well ("ping").
 	Ignored string
 	// Answer makes the success answer when it is not the usual one. It is
-	// called after the builds were stored.
+	// called after the builds were stored, and without any when the request
+	// was ignored.
 	Answer func(builds []*Build) (status int, body any)
+	// Header are further headers of a success answer, such as what a sender
+	// wants to see before it sends anything.
+	Header http.Header
 }
 
 // IgnoredError is what Reading.Complete returns when nothing is to be started

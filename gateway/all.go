@@ -24,5 +24,10 @@ func All(o Options) []brigade.Gateway {
 		NewGitLab(o.GitLab),
 		NewGitea(o.Gitea),
 		NewBitbucket(o.Bitbucket),
+		NewGeneric(),
+		NewCloudEvents(),
+		NewRegistry(),
+		NewSlack(),
+		NewWebhook(),
 	}
 }
