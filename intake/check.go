@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -61,7 +62,8 @@ func (c *checker) err(where string, err error) {
 		return
 	}
 	c.add(where, "%s", err)
-	if e, ok := err.(*brigade.Error); ok && c.hint == "" {
+	var e *brigade.Error
+	if errors.As(err, &e) && c.hint == "" {
 		c.hint = e.Hint
 	}
 }

@@ -24,6 +24,7 @@ const (
 	logBytes   = 16 << 20 // of bodies; beyond it deliveries are kept without
 	logWriters = 8        // they share commits of the store
 	logRefused = 1200     // refused ones per minute, from everywhere together
+	maxFlush   = 2 * time.Second
 	pruneEvery = time.Minute
 	pruneAfter = 512 // deliveries
 )
@@ -165,6 +166,7 @@ func (l *deliveryLog) prune(ctx context.Context) {
 		return
 	}
 	l.keptMu.Lock()
+	slices.SortFunc(l.kept, byID) // writers overtake each other by moments
 	from := l.excess()
 	first := ""
 	if from > 0 {
@@ -183,8 +185,10 @@ func (l *deliveryLog) prune(ctx context.Context) {
 	l.kept = append(l.kept[:0:0], l.kept[from:]...)
 }
 
-// excess returns how many of the oldest have to go. The caller holds keptMu.
-// The list is nearly sorted: writers overtake each other by moments.
+func byID(a, b keptDelivery) int { return strings.Compare(a.id, b.id) }
+
+// excess returns how many of the oldest have to go. The caller holds keptMu
+// and has sorted the list.
 func (l *deliveryLog) excess() int {
 	from := max(len(l.kept)-l.limits.Deliveries, 0)
 	var bytes int64
@@ -230,7 +234,6 @@ func (l *deliveryLog) load(ctx context.Context) error {
 			all = append(all, k)
 		}
 	}
-	slices.SortFunc(all, func(a, b keptDelivery) int { return strings.Compare(a.id, b.id) })
 	l.kept, l.loaded = all, true
 	return nil
 }
@@ -250,19 +253,38 @@ func (l *deliveryLog) flush(ctx context.Context) error {
 		return nil
 	}
 	met := make(chan struct{})
+	release := sync.OnceFunc(func() { close(met) })
+	defer release() // writers must not wait for others that never come
 	var left atomic.Int32
 	left.Store(logWriters)
 	barrier := func() {
 		if left.Add(-1) == 0 {
-			close(met)
+			release()
 		}
 		<-met
 	}
 	for range logWriters {
-		l.queue <- entry{barrier: barrier}
+		select {
+		case l.queue <- entry{barrier: barrier}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	<-met
-	return nil
+	select {
+	case <-met:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// settled waits a moment for what was added before. With a store that is slow
+// the list is then somewhat behind, which is better than none.
+func (l *deliveryLog) settled(ctx context.Context) error {
+	short, cancel := context.WithTimeout(ctx, maxFlush)
+	defer cancel()
+	_ = l.flush(short)
+	return ctx.Err()
 }
 
 func (l *deliveryLog) close(ctx context.Context) error {
@@ -289,7 +311,7 @@ func (l *deliveryLog) close(ctx context.Context) error {
 // Deliveries returns answered requests, newest first: at most limit (0: 50) of
 // those with a lower ID than before ("" for all).
 func (in *Intake) Deliveries(ctx context.Context, before string, limit int) ([]brigade.Delivery, error) {
-	if err := in.log.flush(ctx); err != nil {
+	if err := in.log.settled(ctx); err != nil {
 		return nil, err
 	}
 	records, err := in.opt.Store.ListRecords(ctx, DeliveryKind, brigade.RecordQuery{Before: before, Limit: limit})
@@ -310,7 +332,7 @@ func (in *Intake) Deliveries(ctx context.Context, before string, limit int) ([]b
 // Delivery returns one answered request.
 func (in *Intake) Delivery(ctx context.Context, deliveryID string) (brigade.Delivery, error) {
 	var d brigade.Delivery
-	if err := in.log.flush(ctx); err != nil {
+	if err := in.log.settled(ctx); err != nil {
 		return d, err
 	}
 	data, err := in.opt.Store.Record(ctx, DeliveryKind, deliveryID)

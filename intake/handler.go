@@ -65,11 +65,12 @@ func handle(mux *http.ServeMux, route string, h http.HandlerFunc) (err error) {
 func notRouted(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	status := statusOnly{header: w.Header(), status: http.StatusNotFound}
 	mux.ServeHTTP(&status, r)
-	what := "there is nothing here"
 	if status.status == http.StatusMethodNotAllowed {
-		what = "this method is not allowed here"
+		write(w, answer{status: status.status, body: failure{"this method is not allowed here"}})
+		return
 	}
-	write(w, answer{status: status.status, body: failure{what}})
+	w.Header().Del("Location") // of a cleaner path, where nothing is either
+	write(w, answer{status: http.StatusNotFound, body: failure{"there is nothing here"}})
 }
 
 // statusOnly is a ResponseWriter that drops the body.
