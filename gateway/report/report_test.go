@@ -443,3 +443,41 @@ func TestTheQueueIsBounded(t *testing.T) {
 	s.to("b", brigade.StateSucceeded, false)
 	s.expect("b succeeded 0") // c had no place
 }
+
+func TestTheEndIsReportedWhenTheStartCouldNotBe(t *testing.T) {
+	s := newScene(t)
+	started, release := make(chan struct{}), make(chan struct{})
+	s.fake.fail = func(b *brigade.Build) error {
+		if b.State != brigade.StateRunning {
+			return nil
+		}
+		close(started)
+		<-release
+		return &forge.StatusError{Status: 403}
+	}
+	s.run(func(o *report.Options) { o.Parallel = 2 })
+	s.create("a", "fake")
+	s.to("a", brigade.StateRunning, false)
+	s.fired("a", true)
+	<-started
+	s.to("a", brigade.StateSucceeded, false)
+	s.create("b", "fake")
+	s.to("b", brigade.StateFailed, false)
+	s.expect("b failed 0") // by now the end of a has been seen, too
+	close(release)
+	s.expect("a succeeded 0")
+}
+
+func TestBuildsThatDoNothingTakeNoPlace(t *testing.T) {
+	s := newScene(t)
+	s.run(func(o *report.Options) { o.Queue = 1 })
+	for i := range 10 {
+		id := fmt.Sprintf("idle%d", i)
+		s.create(id, "fake")
+		s.to(id, brigade.StateRunning, false)
+		s.to(id, brigade.StateSucceeded, false)
+	}
+	s.create("z", "fake")
+	s.to("z", brigade.StateFailed, false)
+	s.expect("z failed 0")
+}
