@@ -36,3 +36,17 @@ func Time(s string) (time.Time, bool) {
 	}
 	return ulid.Time(u.Time()), true
 }
+
+// Lowest returns the lowest ID that may have been made at t or later, in
+// milliseconds; "" for times before 1970, which no ID is below.
+func Lowest(t time.Time) string {
+	ms := t.UnixMilli()
+	if ms <= 0 {
+		return ""
+	}
+	var u ulid.ULID
+	if err := u.SetTime(min(uint64(ms), ulid.MaxTime())); err != nil {
+		return ""
+	}
+	return strings.ToLower(u.String())
+}
