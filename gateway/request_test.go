@@ -58,15 +58,14 @@ func trusting(key string) *brigade.Project {
 	return p
 }
 
-// inbound reads a request as a server would; ok is false when no route of gw
-// takes it.
-func inbound(gw brigade.Gateway, sign func(string, http.Header, []byte) string, text []byte, key string) (in brigade.Inbound, ok bool) {
+// request reads a request as it comes over the wire; ok is false when it is none.
+func request(sign func(string, http.Header, []byte) string, text []byte, key string) (r *http.Request, body []byte, ok bool) {
 	head, body, _ := bytes.Cut(text, []byte("\n\n"))
 	head = bytes.ReplaceAll(head, []byte("{{secret}}"), []byte(key))
 	head = bytes.ReplaceAll(head, []byte("{{basic}}"), []byte(base64.StdEncoding.EncodeToString([]byte("registry:"+key))))
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(append(head, "\n\n"...))))
 	if err != nil || !strings.HasPrefix(r.URL.Path, "/") {
-		return in, false
+		return nil, nil, false
 	}
 	if sign != nil {
 		signature := sign(key, r.Header, body)
@@ -74,6 +73,16 @@ func inbound(gw brigade.Gateway, sign func(string, http.Header, []byte) string, 
 			r.Header.Set(name, strings.ReplaceAll(values[0], "{{signature}}", signature))
 		}
 	}
+	return r, body, true
+}
+
+// inbound is the request as gw sees it; ok is false when no route takes it.
+func inbound(gw brigade.Gateway, sign func(string, http.Header, []byte) string, text []byte, key string) (in brigade.Inbound, ok bool) {
+	r, body, ok := request(sign, text, key)
+	if !ok {
+		return in, false
+	}
+	ok = false
 	mux := http.NewServeMux()
 	for _, route := range gw.Routes() {
 		mux.HandleFunc(route, func(_ http.ResponseWriter, r *http.Request) {
