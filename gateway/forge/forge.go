@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -164,9 +165,17 @@ func request(ctx context.Context, method, address string, auth Auth, in any) (*h
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if auth.name != "" {
+		if req.URL.Scheme == "http" && !loopback(req.URL.Hostname()) {
+			return nil, fmt.Errorf("credentials are not sent to %s over plain http", req.URL.Host)
+		}
 		req.Header.Set(auth.name, auth.value)
 	}
 	return req, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 func sameHost(req *http.Request, via []*http.Request) error {

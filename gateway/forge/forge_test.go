@@ -158,6 +158,13 @@ func TestCredentialsStayOnTheirHost(t *testing.T) {
 	}
 }
 
+func TestCredentialsAreNotSentInTheClear(t *testing.T) {
+	err := (forge.Client{}).Do(context.Background(), "GET", "http://192.0.2.1/x", forge.Token("own"), nil, nil)
+	if again, _ := forge.Again(err); err == nil || again || !strings.Contains(err.Error(), "plain http") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestApp(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
