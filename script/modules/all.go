@@ -22,5 +22,6 @@ func All() []Module {
 		stubModules(),
 		aliasModules(),
 		httpModules(),
+		intlModules(),
 	)
 }
