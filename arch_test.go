@@ -38,16 +38,15 @@ var mayImport = map[string][]string{
 // dependency that is not named here has no home and may not be imported.
 var homes = map[string][]string{
 	"cel.dev/":                               {"intake/filter"},
-	"charm.land/":                            {"tui"},
 	"github.com/clipperhouse/":               {"tui"},
 	"github.com/Masterminds/semver/":         {"script/npm"},
-	"github.com/charmbracelet/":              {"tui"},
 	"github.com/cpuguy83/dockercfg":          {"runner/docker"},
 	"github.com/dop251/goja":                 {"script"},
 	"github.com/evanw/esbuild":               {"script"},
 	"github.com/go-git/":                     {"source"},
+	"github.com/andybalholm/brotli":          {"script"},
 	"github.com/go-sourcemap/":               {"script"},
-	"github.com/goccy/go-yaml":               {"cmd"},
+	"github.com/goccy/go-yaml":               {"api"},
 	"github.com/moby/moby/":                  {"runner/docker"},
 	"github.com/minio/":                      {"artifact/s3"},
 	"github.com/cloudevents/sdk-go/":         {"gateway"},
@@ -56,7 +55,8 @@ var homes = map[string][]string{
 	"github.com/distribution/":               {"runner/docker"},
 	"github.com/oklog/ulid/":                 {"internal/id"},
 	"github.com/spf13/":                      {"cmd"},
-	"github.com/santhosh-tekuri/jsonschema/": {"tui"}, // its tests: the schema of brig run -o json
+	"github.com/santhosh-tekuri/jsonschema/": {"tui", "projectfile", "api"}, // tests of published schemas
+	"go.yaml.in/yaml/":                       {"projectfile", "cmd"},
 	"modernc.org/sqlite":                     {"store/sqlite"},
 	"golang.org/x/":                          {"*"}, // the Go project's own
 }
@@ -104,7 +104,7 @@ func walkFiles(t *testing.T, visit func(name string)) {
 		}
 		base := d.Name()
 		if d.IsDir() {
-			skip := base == "testdata" || base == "node_modules" || base == "dist" || base == "bin" || base == "depwarm"
+			skip := base == "testdata" || base == "node_modules" || base == "dist" || base == "bin"
 			if name != "." && (skip || strings.HasPrefix(base, ".")) {
 				return filepath.SkipDir
 			}

@@ -8,13 +8,19 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/api"
+	"github.com/brigadecore/brigade/v3/artifact"
+	"github.com/brigadecore/brigade/v3/artifact/dir"
 	"github.com/brigadecore/brigade/v3/dispatch"
 	"github.com/brigadecore/brigade/v3/feed"
 	"github.com/brigadecore/brigade/v3/gateway"
+	"github.com/brigadecore/brigade/v3/gateway/report"
 	"github.com/brigadecore/brigade/v3/intake"
+	"github.com/brigadecore/brigade/v3/retention"
 	"github.com/brigadecore/brigade/v3/source"
 	"github.com/brigadecore/brigade/v3/store/sqlite"
 )
@@ -27,18 +33,29 @@ type ServerOptions struct {
 	Gateway  gateway.Options // secrets and keys of the gateways
 	Limits   intake.Limits   // of what comes in
 	BaseURL  string          // where people reach the API, for links in reports
+	// Retention is how long builds are kept where their project does not say.
+	Retention brigade.Retention
 
 	MaxBuilds int           // builds running at once; default 16
 	Drain     time.Duration // how long builds may go on after the first signal; default 30 s
-	Anonymous bool          // the API needs no token: on loopback only
+	Anonymous bool          // processes of this machine need no token for the API
+	OpenV1    bool          // v1's routes need no token at all
+	Origins   []string      // sites whose pages may use the API
+	Version   string        // of the program
 }
 
 // Server is a server, put together.
 type Server struct {
 	*App
-	opt    ServerOptions
-	intake *intake.Intake
-	parts  []*part
+	opt       ServerOptions
+	intake    *intake.Intake
+	schedules *intake.Schedules
+	artifacts artifact.Store
+	retention *retention.Sweeper
+	reports   *report.Reports
+	// endStreams ends the API's streams, which would otherwise keep it open.
+	endStreams func()
+	parts      []*part
 }
 
 // NewServer puts a server together and binds its listeners, so that Addresses
@@ -65,7 +82,7 @@ func NewServer(ctx context.Context, opt ServerOptions) (*Server, error) {
 
 // wire makes the parts, each with what was made before.
 func (s *Server) wire(ctx context.Context) error {
-	steps := []func(context.Context) error{s.openServerStore, s.chooseServerRunner, s.makeDispatcher, s.makeIntake, s.listen}
+	steps := []func(context.Context) error{s.openServerStore, s.chooseServerRunner, s.openArtifacts, s.makeDispatcher, s.makeIntake, s.makeBackground, s.listen}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
@@ -97,6 +114,12 @@ func (s *Server) chooseServerRunner(ctx context.Context) error {
 	return err
 }
 
+func (s *Server) openArtifacts(context.Context) error {
+	store, err := dir.Open(filepath.Join(s.opt.Dirs.State, "artifacts"))
+	s.artifacts = store
+	return err
+}
+
 func (s *Server) makeDispatcher(context.Context) error {
 	s.feed = feed.New(feed.Options{Sinks: s.opt.Watch})
 	s.onClose("feed", func() error { s.feed.Close(); return nil })
@@ -105,7 +128,7 @@ func (s *Server) makeDispatcher(context.Context) error {
 		Store: s.Store, Feed: s.feed, Worker: s.worker(), Runner: s.Runner,
 		Source: trees{source.New(source.Options{Clone: true, Optional: true, Temp: filepath.Join(s.opt.Dirs.State, "source")})},
 		Deps:   s.dependencies(), Owner: owner(), Grace: s.opt.Grace, MaxJobs: s.opt.MaxJobs, MaxBuilds: s.opt.MaxBuilds,
-		LogCap: s.opt.LogCap, Limits: s.opt.Options.Limits, Env: s.opt.Worker.ScriptEnv, Now: s.opt.Now, Log: s.opt.Log,
+		Artifacts: s.artifacts, LogCap: s.opt.LogCap, Limits: s.opt.Options.Limits, Env: s.opt.Worker.ScriptEnv, Now: s.opt.Now, Log: s.opt.Log,
 	})
 	return err
 }
@@ -151,10 +174,11 @@ func (s *Server) Run(ctx context.Context) error {
 	s.opt.Log.Info("stopping", "builds", s.dispatcher.Running())
 	drain, cancel := context.WithTimeout(context.Background(), s.opt.Drain)
 	defer cancel()
+	stopQueue()
+	s.endStreams()
 	for _, p := range s.parts {
 		err = errors.Join(err, p.shutdown(drain))
 	}
-	stopQueue()
 	err = errors.Join(err, <-served)
 	s.dispatcher.Shutdown(drain)
 	stopBackground()
@@ -217,13 +241,74 @@ func (s *Server) Addresses() map[string]string {
 	return addresses
 }
 
+// makeBackground makes what works beside builds.
+func (s *Server) makeBackground(context.Context) error {
+	s.schedules = intake.NewSchedules(s.intake)
+	s.retention = retention.New(retention.Options{
+		Store: s.Store, Artifacts: s.artifacts, Global: s.opt.Retention, Now: s.opt.Now, Log: s.opt.Log,
+	})
+	var err error
+	s.reports, err = report.New(report.Options{
+		Store: s.Store, Feed: s.feed, Records: s.Store, Now: s.opt.Now, Log: s.opt.Log,
+		Forges: report.Forges{App: s.opt.Gateway.GitHub.App, BaseURL: s.opt.BaseURL},
+	})
+	return err
+}
+
+// startBackground starts it, and returns what waits for its end.
+func (s *Server) startBackground(ctx context.Context) (wait func()) {
+	var all sync.WaitGroup
+	all.Go(func() { s.schedules.Run(ctx) })
+	all.Go(func() { s.retention.Run(ctx) })
+	all.Go(func() {
+		if err := s.reports.Run(ctx); err != nil {
+			s.opt.Log.Error("report builds to their forges", "err", err)
+		}
+	})
+	return all.Wait
+}
+
 // listen binds the listeners.
 func (s *Server) listen(ctx context.Context) error {
 	world, err := s.intake.Handler(gateway.All(s.opt.Gateway))
 	if err != nil {
 		return err
 	}
-	return s.bind(ctx, "gateways", s.opt.Gateways, world)
+	if err := s.bind(ctx, "gateways", s.opt.Gateways, world); err != nil {
+		return err
+	}
+	own, err := s.makeAPI(ctx)
+	if err != nil {
+		return err
+	}
+	return s.bind(ctx, "api", s.opt.API, own)
+}
+
+// makeAPI makes the API, and at the first start the token of this user.
+func (s *Server) makeAPI(ctx context.Context) (http.Handler, error) {
+	made, err := api.Bootstrap(ctx, s.Store, filepath.Join(s.opt.Dirs.State, "token"), s.opt.Now())
+	if err != nil {
+		return nil, err
+	}
+	if made != "" {
+		s.opt.Log.Info("made a token for this user", "file", filepath.Join(s.opt.Dirs.State, "token"))
+	}
+	access := api.Access{OpenV1: s.opt.OpenV1, Origins: s.opt.Origins}
+	if s.opt.Anonymous {
+		access.Anonymous = api.ScopeAdmin
+	}
+	a, err := api.New(api.Options{
+		Store: s.Store, Records: s.Store, Feed: s.feed, Control: control{s}, Schedules: schedules{s.opt.Now},
+		Deliveries: s.intake, Artifacts: openArtifacts{s.artifacts}, CheckProject: intake.Check,
+		ProjectsChanged: func() { s.intake.Invalidate(); s.schedules.Wake() },
+		Access:          access, Version: s.opt.Version, Now: s.opt.Now, Log: s.opt.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.onClose("API", func() error { a.Close(); return nil })
+	s.endStreams = a.Close
+	return a.Handler(), nil
 }
 
 func (s *Server) bind(ctx context.Context, name string, at Listener, handler http.Handler) error {
@@ -240,7 +325,3 @@ func (s *Server) bind(ctx context.Context, name string, at Listener, handler htt
 	})
 	return nil
 }
-
-// startBackground starts what works beside builds, and returns what waits for
-// its end.
-func (s *Server) startBackground(context.Context) (wait func()) { return func() {} }

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v3"
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/app"

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/app"
+	"github.com/brigadecore/brigade/v3/gateway"
+	"github.com/brigadecore/brigade/v3/gateway/forge"
+)
+
+// serverFlags are the flags of `brig server`.
+type serverFlags struct {
+	data, runner, worker, baseURL, logFormat string
+	api, gateways                            app.Listener
+	anonymous, openV1, verbose               bool
+	maxBuilds, maxJobs                       int
+	grace, drain, scriptTimeout              time.Duration
+	scriptMemory, logCap                     string
+	githubAppID                              int64
+	githubAppKey, githubURL                  string
+	checkSuiteOnPR                           bool
+	origins                                  []string
+	keepAge, keepFailedAge                   string
+	keepCount                                int
+}
+
+func newServer(s *State) *cobra.Command {
+	var f serverFlags
+	cmd := &cobra.Command{
+		Use: "server", GroupID: "work", Short: "Turn events from outside into builds",
+		Long: `Run a server: gateways that take webhooks and other events, a queue, workers,
+and an API, in one process with an embedded database. An event is stored before
+it is answered; builds go on after a crash or a restart.
+
+The API listens on loopback only unless told otherwise. At the first start a
+token for this user is written to the file "token" in the data directory.
+
+Secrets come from the environment: BRIGADE_GITHUB_SECRET is the key of
+signatures for projects without a shared secret of their own.`,
+		Example: `  brig server --runner docker
+  brig server --gateways :7744 --gateways-cert cert.pem --gateways-key key.pem
+  brig server --github-app-id 123 --github-app-key app.pem --base-url https://ci.example.org`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.serve(&f) },
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func (f *serverFlags) register(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.data, "data", "", "`directory` of the database and of everything else the server keeps")
+	fl.StringVar(&f.api.Address, "api", "127.0.0.1:7745", "`address` of the API")
+	fl.StringVar(&f.api.CertFile, "api-cert", "", "TLS certificate `file` of the API")
+	fl.StringVar(&f.api.KeyFile, "api-key", "", "TLS key `file` of the API")
+	fl.StringVar(&f.gateways.Address, "gateways", "127.0.0.1:7744", "`address` of the gateways")
+	fl.StringVar(&f.gateways.CertFile, "gateways-cert", "", "TLS certificate `file` of the gateways")
+	fl.StringVar(&f.gateways.KeyFile, "gateways-key", "", "TLS key `file` of the gateways")
+	fl.BoolVar(&f.anonymous, "anonymous", false, "processes of this machine need no token for the API")
+	fl.BoolVar(&f.openV1, "open-v1", false, "v1's read-only routes need no token at all, as in v1")
+	fl.StringArrayVar(&f.origins, "cors-origin", nil, "`site` whose pages may use the API; may be repeated")
+	fl.StringVar(&f.baseURL, "base-url", "", "`URL` under which people reach the API, for links in reports")
+	fl.StringVar(&f.runner, "runner", "docker", "what runs the jobs: docker, process (no isolation from strangers), dummy")
+	fl.StringVar(&f.worker, "worker", "process", "what runs scripts: process (one each) or in-process")
+	fl.IntVar(&f.maxBuilds, "max-builds", 16, "builds that run at once")
+	fl.IntVar(&f.maxJobs, "max-jobs", 0, "jobs that run at once; 0 is no limit")
+	fl.DurationVar(&f.grace, "grace", 10*time.Second, "time a job has to end after it was told to")
+	fl.DurationVar(&f.drain, "drain", 30*time.Second, "time builds have after the first signal, before they are handed over")
+	fl.DurationVar(&f.scriptTimeout, "script-timeout", 24*time.Hour, "longest a script may live; 0 is no limit")
+	fl.StringVar(&f.scriptMemory, "script-memory", "512Mi", "memory a script may use")
+	fl.StringVar(&f.logCap, "log-cap", "10Mi", "how much of each log, and of each job's result, is kept")
+	fl.StringVar(&f.keepAge, "keep-age", "720h", "how long builds are kept, such as 720h or 30d; 0 is for ever")
+	fl.StringVar(&f.keepFailedAge, "keep-failed-age", "", "how long failed builds are kept; default as the others")
+	fl.IntVar(&f.keepCount, "keep-count", 0, "how many builds of each project are kept; 0 is all")
+	fl.Int64Var(&f.githubAppID, "github-app-id", 0, "`ID` of the GitHub App")
+	fl.StringVar(&f.githubAppKey, "github-app-key", "", "`file` with the GitHub App's private key")
+	fl.StringVar(&f.githubURL, "github-url", "", "API `URL` of the GitHub Enterprise server the App belongs to")
+	fl.BoolVar(&f.checkSuiteOnPR, "check-suite-on-pr", false, "request a check suite for every pull request")
+	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	fixed := func(flag string, values ...string) {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+	fixed("runner", "docker", "process", "dummy")
+	fixed("worker", "process", "in-process")
+	fixed("log-format", "text", "json")
+}
+
+// serve runs the server until a signal.
+func (s *State) serve(f *serverFlags) error {
+	opt, err := s.serverOptions(f)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(s.Context)
+	defer cancel()
+	server, err := app.NewServer(ctx, opt)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := server.Close(); err != nil {
+			opt.Log.Error("close the server", "err", err)
+		}
+	}()
+	finished := make(chan struct{})
+	defer close(finished)
+	go s.serverSignals(finished, cancel, server)
+	addresses := server.Addresses()
+	opt.Log.Info("serving", "api", addresses["api"], "gateways", addresses["gateways"], "runner", f.runner, "data", opt.Dirs.State, "version", versionInfo().Version)
+	return server.Run(ctx)
+}
+
+// serverSignals makes the first signal drain, the second kill the jobs.
+func (s *State) serverSignals(finished <-chan struct{}, cancel func(), server *app.Server) {
+	for n := 1; ; n++ {
+		select {
+		case <-finished:
+			return
+		case _, ok := <-s.Interrupts:
+			if !ok {
+				return
+			}
+			if n == 1 {
+				cancel()
+				continue
+			}
+			server.Kill()
+		}
+	}
+}
+
+func (s *State) serverOptions(f *serverFlags) (app.ServerOptions, error) {
+	var none app.ServerOptions
+	dirs, err := s.serverDirs(f)
+	if err != nil {
+		return none, err
+	}
+	memory, err := bytesFlag("--script-memory", f.scriptMemory)
+	if err != nil {
+		return none, err
+	}
+	logCap, err := bytesFlag("--log-cap", f.logCap)
+	if err != nil {
+		return none, err
+	}
+	log, err := s.logger(f)
+	if err != nil {
+		return none, err
+	}
+	opt := app.ServerOptions{
+		Options: app.Options{
+			Dirs: dirs, Environ: s.Environ(), Runner: f.runner, Grace: f.grace, MaxJobs: f.maxJobs, LogCap: logCap,
+			Limits: brigade.ScriptLimits{Memory: memory, Wall: f.scriptTimeout}, Now: s.Now, Log: log,
+		},
+		API: f.api, Gateways: f.gateways, BaseURL: f.baseURL,
+		MaxBuilds: f.maxBuilds, Drain: f.drain, Anonymous: f.anonymous, OpenV1: f.openV1, Origins: f.origins,
+		Version: versionInfo().Version,
+	}
+	switch f.worker {
+	case "in-process":
+	case "process":
+		if opt.Worker.Program, err = s.Program(); err != nil {
+			return none, fmt.Errorf("find this program: %w", err)
+		}
+		opt.Worker.Args, opt.Worker.Env = []string{"worker"}, s.workerEnv()
+	default:
+		return none, brigade.Errorf(brigade.CodeUsage, "there is no worker %q", f.worker).WithHint("use process or in-process")
+	}
+	if opt.Retention, err = f.retention(); err != nil {
+		return none, err
+	}
+	opt.Gateway, err = s.gatewayOptions(f)
+	return opt, err
+}
+
+func (f *serverFlags) retention() (brigade.Retention, error) {
+	r := brigade.Retention{Count: f.keepCount}
+	for _, keep := range []struct {
+		text string
+		to   *brigade.Duration
+	}{{f.keepAge, &r.Age}, {f.keepFailedAge, &r.FailedAge}} {
+		if keep.text == "" || keep.text == "0" {
+			continue
+		}
+		d, err := brigade.ParseDuration(keep.text)
+		if err != nil || d < 0 {
+			return r, brigade.Errorf(brigade.CodeUsage, "%q is not a time to keep builds", keep.text).WithHint("write it like 720h or 30d")
+		}
+		*keep.to = brigade.Duration(d)
+	}
+	return r, nil
+}
+
+// serverDirs are the server's own: it never takes up builds of `brig run`.
+func (s *State) serverDirs(f *serverFlags) (app.Dirs, error) {
+	dirs, err := s.dirs()
+	if f.data != "" {
+		data, absErr := filepath.Abs(f.data)
+		return app.Dirs{State: data, Cache: filepath.Join(data, "cache"), Home: dirs.Home}, absErr
+	}
+	dirs.State = filepath.Join(dirs.State, "server")
+	return dirs, err
+}
+
+func (s *State) logger(f *serverFlags) (*slog.Logger, error) {
+	opt := &slog.HandlerOptions{}
+	if f.verbose {
+		opt.Level = slog.LevelDebug
+	}
+	switch f.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(s.Stderr, opt)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(s.Stderr, opt)), nil
+	}
+	return nil, brigade.Errorf(brigade.CodeUsage, "there is no log format %q", f.logFormat).WithHint("use text or json")
+}
+
+func (s *State) gatewayOptions(f *serverFlags) (gateway.Options, error) {
+	var opt gateway.Options
+	opt.GitHub.Secret = s.Getenv("BRIGADE_GITHUB_SECRET")
+	opt.GitHub.CheckSuiteOnPR = f.checkSuiteOnPR
+	if f.githubAppID == 0 && f.githubAppKey == "" {
+		return opt, nil
+	}
+	if f.githubAppID == 0 || f.githubAppKey == "" {
+		return opt, brigade.Errorf(brigade.CodeUsage, "a GitHub App has an ID and a key").WithHint("give both --github-app-id and --github-app-key")
+	}
+	key, err := readInput("key", f.githubAppKey, 1<<20)
+	if err != nil {
+		return opt, err
+	}
+	opt.GitHub.App, err = forge.NewApp(forge.AppOptions{ID: f.githubAppID, Key: []byte(key), BaseURL: f.githubURL})
+	return opt, err
+}
