@@ -88,12 +88,12 @@ func keepHeader(header http.Header) http.Header {
 }
 
 func keeps(name string) bool {
-	if hiding.MatchString(name) && name != "Idempotency-Key" {
-		return false
-	}
 	for _, k := range keptHeaders {
-		if name == k || strings.HasSuffix(k, "-") && strings.HasPrefix(name, k) {
+		if name == k {
 			return true
+		}
+		if strings.HasSuffix(k, "-") && strings.HasPrefix(name, k) {
+			return !hiding.MatchString(name)
 		}
 	}
 	return false

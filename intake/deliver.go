@@ -50,10 +50,7 @@ func (in *Intake) deliver(ctx context.Context, v *visit, r *brigade.Reading, to 
 	}
 	v.delivery.Reason = joined(v.delivery.Reason, notes)
 	v.delivery.Reason = strings.TrimPrefix(v.delivery.Reason, "; ")
-	if r.Answer != nil {
-		a = own(r.Answer(builds))
-	}
-	return a
+	return a.or(r, builds)
 }
 
 type accepted struct {
@@ -61,12 +58,17 @@ type accepted struct {
 	Repeat bool     `json:"repeat,omitempty"`
 }
 
-// own is an answer that a gateway made.
-func own(status int, body any) answer {
-	if status < 200 || status > 599 {
-		status = http.StatusOK
+// or is the gateway's own success answer, when it has one.
+func (a answer) or(r *brigade.Reading, builds []*brigade.Build) answer {
+	if r.Answer != nil {
+		status, body := r.Answer(builds)
+		if status >= 200 && status <= 599 {
+			a.status = status
+		}
+		a.body = body
 	}
-	return answer{status: status, body: body}
+	a.header = r.Header
+	return a
 }
 
 // withinLimits leaves out subscribers that are over their rate. When the named

@@ -14,10 +14,6 @@ import (
 	"github.com/brigadecore/brigade/v3/internal/id"
 )
 
-// DeliveryKind is the kind of the records that hold deliveries. A record's
-// key is the delivery's ID, its data the delivery as JSON.
-const DeliveryKind = "delivery"
-
 // Bounds of deliveries that wait to be written down.
 const (
 	logQueue   = 4096
@@ -119,7 +115,7 @@ func (l *deliveryLog) put(d brigade.Delivery) {
 	defer cancel()
 	data, err := json.Marshal(d)
 	if err == nil {
-		err = l.store.PutRecord(ctx, DeliveryKind, d.ID, data)
+		err = l.store.PutRecord(ctx, brigade.KindDelivery, d.ID, data)
 	}
 	if err != nil {
 		l.stats.unlogged.Add(1)
@@ -176,7 +172,7 @@ func (l *deliveryLog) prune(ctx context.Context) {
 	if from == 0 {
 		return
 	}
-	if _, err := l.store.DeleteRecords(ctx, DeliveryKind, first, false); err != nil {
+	if _, err := l.store.DeleteRecords(ctx, brigade.KindDelivery, first, false); err != nil {
 		l.warn("prune the delivery log", err)
 		return
 	}
@@ -213,7 +209,7 @@ func (l *deliveryLog) load(ctx context.Context) error {
 	seen := map[string]bool{}
 	q := brigade.RecordQuery{Limit: 20} // they hold bodies
 	for {
-		page, err := l.store.ListRecords(ctx, DeliveryKind, q)
+		page, err := l.store.ListRecords(ctx, brigade.KindDelivery, q)
 		if err != nil {
 			return err
 		}
@@ -314,7 +310,7 @@ func (in *Intake) Deliveries(ctx context.Context, before string, limit int) ([]b
 	if err := in.log.settled(ctx); err != nil {
 		return nil, err
 	}
-	records, err := in.opt.Store.ListRecords(ctx, DeliveryKind, brigade.RecordQuery{Before: before, Limit: limit})
+	records, err := in.opt.Store.ListRecords(ctx, brigade.KindDelivery, brigade.RecordQuery{Before: before, Limit: limit})
 	if err != nil {
 		return nil, err
 	}
@@ -335,7 +331,7 @@ func (in *Intake) Delivery(ctx context.Context, deliveryID string) (brigade.Deli
 	if err := in.log.settled(ctx); err != nil {
 		return d, err
 	}
-	data, err := in.opt.Store.Record(ctx, DeliveryKind, deliveryID)
+	data, err := in.opt.Store.Record(ctx, brigade.KindDelivery, deliveryID)
 	if brigade.CodeOf(err) == brigade.CodeNotFound {
 		return d, brigade.NotFound("delivery", deliveryID).WithHint("old ones are forgotten; list them to see which are there")
 	}

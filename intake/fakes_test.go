@@ -321,6 +321,7 @@ func (inPath) Read(in brigade.Inbound) (brigade.Reading, error) {
 		},
 		Events: []brigade.Event{{Provider: "GenericWebhook", Type: "simpleevent", Payload: string(in.Body), Key: in.Header.Get("Ce-Id")}},
 		Answer: func([]*brigade.Build) (int, any) { return 200, map[string]string{"status": "Success. Build created"} },
+		Header: http.Header{"webhook-allowed-origin": {"*"}, "Content-Type": {"text/html"}},
 	}, nil
 }
 

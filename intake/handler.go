@@ -87,6 +87,7 @@ func (s *statusOnly) Write(p []byte) (int, error) { return len(p), nil }
 type answer struct {
 	status int
 	body   any
+	header http.Header   // a gateway's own; ours go before it
 	retry  time.Duration // after which the sender may try again; 0: not said
 }
 
@@ -102,6 +103,9 @@ const retryLater = 10 * time.Second
 
 func write(w http.ResponseWriter, a answer) {
 	h := w.Header()
+	for name, values := range a.header {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
@@ -246,10 +250,8 @@ func joined(first string, more []string) string {
 
 func ignore(v *visit, r *brigade.Reading, why string) answer {
 	v.delivery.Outcome, v.delivery.Reason = brigade.OutcomeIgnored, why
-	if r.Answer != nil {
-		return own(r.Answer(nil))
-	}
-	return answer{status: http.StatusOK, body: map[string]string{"ignored": why}}
+	a := answer{status: http.StatusOK, body: map[string]string{"ignored": why}}
+	return a.or(r, nil)
 }
 
 // fail makes the answer to an error: what is wrong with the request is 4xx,

@@ -318,7 +318,7 @@ func TestOwnAnswers(t *testing.T) {
 	w := newWorld(t, nil)
 	w.project(t, "acme", nil)
 	rec := w.do(httptest.NewRequest("POST", "/in/acme/path-acme?commit=1&token=t0ken", strings.NewReader("plain")))
-	if got := read(t, rec); rec.Code != 200 || got.Status != "Success. Build created" {
+	if got := read(t, rec); rec.Code != 200 || got.Status != "Success. Build created" || rec.Header().Get("WebHook-Allowed-Origin") != "*" {
 		t.Errorf("%d %+v", rec.Code, got)
 	}
 }

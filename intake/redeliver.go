@@ -15,13 +15,15 @@ import (
 // is a ULID, its data an AuditEntry as JSON.
 const AuditKind = "audit"
 
-// AuditEntry says who did what to what.
+// AuditEntry says who did what to what. Its names are those of the API's
+// audit log, where it is read.
 type AuditEntry struct {
+	ID     string    `json:"id"` // lower-case ULID
 	Time   time.Time `json:"time"`
 	Actor  string    `json:"actor"`
-	Action string    `json:"action"` // such as "delivery.redeliver"
-	Object string    `json:"object"`
-	Note   string    `json:"note,omitempty"`
+	Action string    `json:"action"` // such as "delivery.unverified"
+	Target string    `json:"target"` // what it was done to: an ID
+	Reason string    `json:"reason,omitempty"`
 }
 
 func (in *Intake) audit(ctx context.Context, e AuditEntry) error {
@@ -32,7 +34,7 @@ func (in *Intake) audit(ctx context.Context, e AuditEntry) error {
 	if err != nil {
 		return err
 	}
-	return in.opt.Store.PutRecord(ctx, AuditKind, id.New(e.Time), data)
+	return in.opt.Store.PutRecord(ctx, AuditKind, e.ID, data)
 }
 
 // Redeliver runs a recorded delivery again because actor, an administrator,
@@ -60,8 +62,8 @@ func (in *Intake) Redeliver(ctx context.Context, deliveryID, actor string) (brig
 	now := in.opt.Now()
 	begun := time.Now()
 	if err := in.audit(ctx, AuditEntry{
-		Time: now.UTC(), Actor: actor, Action: "delivery.redeliver", Object: old.ID,
-		Note: "without verification; the request came from " + old.Remote + " and was " + string(old.Outcome),
+		ID: id.New(now), Time: now.UTC(), Actor: actor, Action: "delivery.unverified", Target: old.ID,
+		Reason: "redelivered without verification; the request came from " + old.Remote + " and was " + string(old.Outcome),
 	}); err != nil {
 		return brigade.Delivery{}, fmt.Errorf("write the audit record: %w", err)
 	}

@@ -316,20 +316,18 @@ func jitterOf(p *brigade.Project, c *brigade.Schedule) time.Duration {
 	return time.Duration(h.Sum64() % uint64(most)).Truncate(time.Millisecond)
 }
 
-// Upcoming is a build that a schedule is going to start.
-type Upcoming struct {
-	Schedule string    `json:"schedule"`
-	Time     time.Time `json:"time"` // with the jitter
-}
-
-// Next returns the next n builds that the schedules of p start after now,
-// soonest first. Paused schedules and those that cannot be read have none.
-func Next(p *brigade.Project, n int, now time.Time) []Upcoming {
-	var all []Upcoming
+// Next returns the next n times after now at which each of p's schedules starts
+// a build, by the schedule's name. Paused ones have none. The error is the
+// CodeInvalid one of a schedule that cannot be read.
+func Next(p *brigade.Project, n int, now time.Time) (map[string][]time.Time, error) {
+	all := make(map[string][]time.Time, len(p.Schedules))
 	for i := range p.Schedules {
 		c := &p.Schedules[i]
 		spec, err := cron.Parse(c.Cron, c.TimeZone)
-		if err != nil || c.Paused {
+		if err != nil {
+			return nil, err
+		}
+		if c.Paused {
 			continue
 		}
 		jitter := jitterOf(p, c)
@@ -338,9 +336,13 @@ func Next(p *brigade.Project, n int, now time.Time) []Upcoming {
 			if at = spec.Next(at); at.IsZero() {
 				break
 			}
-			all = append(all, Upcoming{Schedule: c.Name, Time: at.Add(jitter)})
+			all[c.Name] = append(all[c.Name], at.Add(jitter))
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Upcoming) int { return a.Time.Compare(b.Time) })
-	return all[:min(n, len(all))]
+	return all, nil
+}
+
+// Next is the function Next from now on.
+func (s *Schedules) Next(p *brigade.Project, n int) (map[string][]time.Time, error) {
+	return Next(p, n, s.now())
 }

@@ -284,19 +284,22 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-func TestUpcoming(t *testing.T) {
+func TestNext(t *testing.T) {
+	w := newWorld(t, nil)
+	s := NewSchedules(w.Intake)
 	p := &brigade.Project{ID: "x", Schedules: []brigade.Schedule{
-		{Name: "a", Cron: "0 12 * * *"}, {Name: "b", Cron: "0 */6 * * *"}, {Name: "off", Cron: "* * * * *", Paused: true}, {Name: "bad", Cron: "x"},
+		{Name: "a", Cron: "0 12 * * *"}, {Name: "b", Cron: "0 */6 * * *", TimeZone: "Asia/Kolkata"}, {Name: "off", Cron: "* * * * *", Paused: true},
 	}}
-	var got []string
-	for _, u := range Next(p, 5, start) {
-		got = append(got, u.Schedule+u.Time.Format(" 2 15:04"))
+	next, err := s.Next(p, 2)
+	if err != nil || fmt.Sprint(next) != "map[a:[2026-03-01 12:00:00 +0000 UTC 2026-03-02 12:00:00 +0000 UTC] b:[2026-03-01 12:30:00 +0000 UTC 2026-03-01 18:30:00 +0000 UTC]]" {
+		t.Error(next, err)
 	}
-	if text := strings.Join(got, ", "); text != "a 1 12:00, b 1 12:00, b 1 18:00, b 2 00:00, b 2 06:00" {
-		t.Error(text)
+	if next, err := s.Next(p, 0); len(next) != 0 || err != nil {
+		t.Error(next, err)
 	}
-	if got := Next(p, 0, start); len(got) != 0 {
-		t.Error(got)
+	p.Schedules[0].Cron = "x"
+	if _, err := s.Next(p, 1); brigade.CodeOf(err) != brigade.CodeInvalid {
+		t.Error(err)
 	}
 }
 
