@@ -68,9 +68,10 @@ type Options struct {
 type Sweeper struct {
 	opt Options
 
-	mu     sync.Mutex // one sweep at a time
-	clock  clock
-	cursor string // where the look for builds without a project goes on
+	mu      sync.Mutex // one sweep at a time
+	clock   clock
+	cursor  string             // where the look for builds without a project goes on
+	settled map[string]settled // by project ID
 }
 
 // Report says what a sweep did.
@@ -99,7 +100,7 @@ func New(o Options) *Sweeper {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Sweeper{opt: o}
+	return &Sweeper{opt: o, settled: map[string]settled{}}
 }
 
 // Run sweeps until ctx ends, the first time soon. What goes wrong is logged and

@@ -193,6 +193,34 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+// TestCountsAgain looks at projects again once something new is there.
+func TestCountsAgain(t *testing.T) {
+	b := newBench(t)
+	b.project("p", &brigade.Retention{Count: 2})
+	s := b.sweeper(nil)
+	pin := b.add("pinned", "p", brigade.StateSucceeded, day, pinned)
+	b.sweep(s)
+	for n := range 4 {
+		b.add(fmt.Sprint(n), "p", brigade.StateSucceeded, time.Duration(10-n)*time.Minute)
+		b.sweep(s)
+	}
+	if got := b.left(); got != "2 3 pinned" {
+		t.Errorf("left: %s", got)
+	}
+	if _, err := b.store.UpdateBuild(t.Context(), pin, func(b *brigade.Build) error { b.Pinned = false; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	b.sweep(s)
+	if got := b.left(); got != "2 3" {
+		t.Errorf("left after it was not pinned any more: %s", got)
+	}
+	b.project("p", &brigade.Retention{Count: 1})
+	b.sweep(s)
+	if got := b.left(); got != "3" {
+		t.Errorf("left after the count was changed: %s", got)
+	}
+}
+
 func TestNothingToKeepTo(t *testing.T) {
 	b := newBench(t)
 	b.project("p", nil)

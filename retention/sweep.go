@@ -104,8 +104,35 @@ func (w *sweep) old(ctx context.Context, projectID string, states []brigade.Stat
 	return w.delete(ctx, brigade.BuildFilter{ProjectID: projectID, States: states, Before: lowest}, due, &w.report.Old)
 }
 
-// excess deletes all but the newest count builds.
+// settled is what excess found when it had nothing left to do.
+type settled struct {
+	newest string // build
+	count  int
+}
+
+// excess deletes all but the newest count builds. It does not look again while
+// the project has no new build.
 func (w *sweep) excess(ctx context.Context, projectID string, count int) error {
+	top, err := w.opt.Store.ListBuilds(ctx, brigade.BuildFilter{ProjectID: projectID, Limit: 1})
+	if err != nil || len(top) == 0 {
+		return err
+	}
+	now := settled{top[0].ID, count}
+	if w.settled[projectID] == now {
+		return nil
+	}
+	delete(w.settled, projectID)
+	before := w.report
+	if err := w.trim(ctx, projectID, count); err != nil {
+		return err
+	}
+	if w.report.Kept == before.Kept && w.report.Failed == before.Failed && w.left() > 0 {
+		w.settled[projectID] = now
+	}
+	return nil
+}
+
+func (w *sweep) trim(ctx context.Context, projectID string, count int) error {
 	last := ""
 	newest := brigade.BuildFilter{ProjectID: projectID}
 	for left := count; left > 0; left -= newest.Limit {
