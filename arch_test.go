@@ -55,8 +55,8 @@ var homes = map[string][]string{
 	"github.com/distribution/":               {"runner/docker"},
 	"github.com/oklog/ulid/":                 {"internal/id"},
 	"github.com/spf13/":                      {"cmd"},
-	"github.com/santhosh-tekuri/jsonschema/": {"tui", "projectfile", "api"}, // tests of published schemas
-	"go.yaml.in/yaml/":                       {"projectfile", "cmd"},
+	"github.com/santhosh-tekuri/jsonschema/": {"tui", "docs", "api"}, // tests of published schemas
+	"go.yaml.in/yaml/":                       {"projectfile", "cmd", "docs"},
 	"modernc.org/sqlite":                     {"store/sqlite"},
 	"golang.org/x/":                          {"*"}, // the Go project's own
 }

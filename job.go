@@ -122,8 +122,8 @@ func (v *EnvValue) UnmarshalJSON(data []byte) error {
 
 // Resources are Kubernetes quantities, such as cpu "500m" and memory "128Mi".
 type Resources struct {
-	CPU    string `json:"cpu,omitempty"`
-	Memory string `json:"memory,omitempty"`
+	CPU    string `json:"cpu,omitempty"`    // such as 500m: half a core
+	Memory string `json:"memory,omitempty"` // such as 128Mi
 }
 
 // JobHost says on which node a job runs, in a cluster.

@@ -14,42 +14,42 @@ import (
 // The settings and their defaults are those of Brigade v1; unset strings mean
 // the installation's default.
 type Project struct {
-	ID         string `json:"id"`
+	ID         string `json:"id"`                   // follows from the name, see ProjectID; to be left out
 	Name       string `json:"name"`                 // as people type it, such as "acme/app"
 	Repository string `json:"repository,omitempty"` // such as "github.com/acme/app"; scripts see it as project.name
-	Repo       Repo   `json:"repo"`
+	Repo       Repo   `json:"repo"`                 // where the files are
 
-	DefaultScript     string `json:"defaultScript,omitempty"`
+	DefaultScript     string `json:"defaultScript,omitempty"`     // the script when neither the event nor the repository has one
 	DefaultScriptName string `json:"defaultScriptName,omitempty"` // a ConfigMap, in a cluster
-	DefaultConfig     string `json:"defaultConfig,omitempty"`
-	DefaultConfigName string `json:"defaultConfigName,omitempty"`
+	DefaultConfig     string `json:"defaultConfig,omitempty"`     // the brigade.json when neither the event nor the repository has one
+	DefaultConfigName string `json:"defaultConfigName,omitempty"` // a ConfigMap, in a cluster
 	ScriptPath        string `json:"brigadejsPath,omitempty"`     // relative to the repository
 	ConfigPath        string `json:"brigadeConfigPath,omitempty"` // relative to the repository
 
-	SharedSecret         string         `json:"sharedSecret,omitempty"`
-	GenericGatewaySecret string         `json:"genericGatewaySecret,omitempty"`
-	Secrets              map[string]any `json:"secrets,omitempty"` // values may be nested
-	GitHub               GitHub         `json:"github"`
+	SharedSecret         string         `json:"sharedSecret,omitempty"`         // what webhooks are signed with
+	GenericGatewaySecret string         `json:"genericGatewaySecret,omitempty"` // what the generic gateway asks for
+	Secrets              map[string]any `json:"secrets,omitempty"`              // values may be nested
+	GitHub               GitHub         `json:"github"`                         // addresses of a GitHub Enterprise server
 
-	Kubernetes       Kubernetes  `json:"kubernetes"`
-	Worker           WorkerImage `json:"worker"`
-	WorkerCommand    string      `json:"workerCommand,omitempty"`
-	ImagePullSecrets []string    `json:"imagePullSecrets,omitempty"`
+	Kubernetes       Kubernetes  `json:"kubernetes"`                 // what only means something in a cluster
+	Worker           WorkerImage `json:"worker"`                     // the image of a custom worker, in a cluster
+	WorkerCommand    string      `json:"workerCommand,omitempty"`    // what a custom worker runs, in a cluster
+	ImagePullSecrets []string    `json:"imagePullSecrets,omitempty"` // names of Secrets, in a cluster
 
-	AllowPrivilegedJobs bool `json:"allowPrivilegedJobs"`
-	AllowHostMounts     bool `json:"allowHostMounts"`
+	AllowPrivilegedJobs bool `json:"allowPrivilegedJobs"` // jobs may be privileged
+	AllowHostMounts     bool `json:"allowHostMounts"`     // jobs may mount paths of the host and the engine's socket
 
 	// What v1 does not have.
-	Limits        Limits          `json:"limits,omitzero"`
-	Concurrency   *Concurrency    `json:"concurrency,omitempty"`
-	Priorities    map[string]int  `json:"priorities,omitempty"` // event type → priority; higher first, default 0
-	Subscriptions []Subscription  `json:"subscriptions,omitempty"`
-	Schedules     []Schedule      `json:"schedules,omitempty"`
-	Retry         *Retry          `json:"retry,omitempty"` // of whole builds that fail
-	Retention     *Retention      `json:"retention,omitempty"`
-	Forks         Forks           `json:"forks,omitzero"`
-	Registry      RegistryGateway `json:"registryGateway,omitzero"`
-	NoReports     bool            `json:"noReports,omitempty"` // do not report build results back to the forge
+	Limits        Limits          `json:"limits,omitzero"`          // what the project may use
+	Concurrency   *Concurrency    `json:"concurrency,omitempty"`    // bounds builds that share a key
+	Priorities    map[string]int  `json:"priorities,omitempty"`     // event type → priority; higher first, default 0
+	Subscriptions []Subscription  `json:"subscriptions,omitempty"`  // events taken although they do not name the project
+	Schedules     []Schedule      `json:"schedules,omitempty"`      // builds started by the clock
+	Retry         *Retry          `json:"retry,omitempty"`          // of whole builds that fail
+	Retention     *Retention      `json:"retention,omitempty"`      // how long builds are kept
+	Forks         Forks           `json:"forks,omitzero"`           // what pull requests from elsewhere may do
+	Registry      RegistryGateway `json:"registryGateway,omitzero"` // who may report pushed images
+	NoReports     bool            `json:"noReports,omitempty"`      // do not report build results back to the forge
 }
 
 // Limits bound what a project may use. Zero means the installation's limit.
@@ -62,9 +62,9 @@ type Limits struct {
 
 // Concurrency bounds builds that share a key.
 type Concurrency struct {
-	Key      string   `json:"key"`             // CEL over event and project, gives a string; "" groups all builds
-	Limit    int      `json:"limit,omitempty"` // default 1
-	Strategy Strategy `json:"strategy,omitempty"`
+	Key      string   `json:"key"`                // CEL over event and project, gives a string; "" groups all builds
+	Limit    int      `json:"limit,omitempty"`    // default 1
+	Strategy Strategy `json:"strategy,omitempty"` // what happens to builds beyond the limit; default queue
 }
 
 // Strategy says what happens to builds beyond a concurrency limit.
@@ -87,15 +87,15 @@ type Subscription struct {
 
 // Schedule starts a build by the clock.
 type Schedule struct {
-	Name     string   `json:"name"`
+	Name     string   `json:"name"`               // tells it from the other ones of the project
 	Cron     string   `json:"cron"`               // five fields or @hourly, @daily …
 	TimeZone string   `json:"timeZone,omitempty"` // IANA name; default UTC
 	Event    string   `json:"event,omitempty"`    // default "cron"
-	Payload  string   `json:"payload,omitempty"`
-	Ref      string   `json:"ref,omitempty"`
-	Jitter   Duration `json:"jitter,omitempty"`  // up to this much later, the same for each name
-	CatchUp  string   `json:"catchUp,omitempty"` // after downtime: none (default), last, all
-	Paused   bool     `json:"paused,omitempty"`
+	Payload  string   `json:"payload,omitempty"`  // the event's payload
+	Ref      string   `json:"ref,omitempty"`      // git ref of the event
+	Jitter   Duration `json:"jitter,omitempty"`   // up to this much later, the same for each name
+	CatchUp  string   `json:"catchUp,omitempty"`  // after downtime: none (default), last, all
+	Paused   bool     `json:"paused,omitempty"`   // it starts nothing for now
 }
 
 // Retry runs something that failed again.
@@ -120,7 +120,7 @@ func (r Retry) Delay(n int) time.Duration {
 // Retention says how long builds are kept. Zero means without limit; pinned
 // builds are always kept.
 type Retention struct {
-	Age       Duration `json:"age,omitempty"`
+	Age       Duration `json:"age,omitempty"`       // how old a build may get
 	FailedAge Duration `json:"failedAge,omitempty"` // of failed ones; default Age
 	Count     int      `json:"count,omitempty"`     // the newest ones of the project
 }
@@ -134,7 +134,7 @@ type Forks struct {
 
 // RegistryGateway guards the container-registry gateway of a project.
 type RegistryGateway struct {
-	Token           string `json:"token,omitempty"`
+	Token           string `json:"token,omitempty"`           // what the registry's requests must carry
 	Unauthenticated bool   `json:"unauthenticated,omitempty"` // as v1: who knows the name may start builds
 }
 
@@ -181,38 +181,38 @@ func ParseDuration(text string) (time.Duration, error) {
 
 // Repo is where a project's files are, and what opens it.
 type Repo struct {
-	CloneURL       string `json:"cloneURL,omitempty"`
-	InitSubmodules bool   `json:"initGitSubmodules,omitempty"`
-	SSHKey         string `json:"sshKey,omitempty"`
-	SSHCert        string `json:"sshCert,omitempty"`
-	Token          string `json:"token,omitempty"`
+	CloneURL       string `json:"cloneURL,omitempty"`          // address to clone from
+	InitSubmodules bool   `json:"initGitSubmodules,omitempty"` // fetch submodules, too
+	SSHKey         string `json:"sshKey,omitempty"`            // private key for an SSH address
+	SSHCert        string `json:"sshCert,omitempty"`           // certificate of that key
+	Token          string `json:"token,omitempty"`             // token for an HTTPS address, and for reports to the forge
 }
 
 // GitHub holds the addresses of a GitHub Enterprise server; empty means github.com.
 type GitHub struct {
-	BaseURL   string `json:"baseURL,omitempty"`
-	UploadURL string `json:"uploadURL,omitempty"`
+	BaseURL   string `json:"baseURL,omitempty"`   // of its API
+	UploadURL string `json:"uploadURL,omitempty"` // for uploads
 }
 
 // Kubernetes holds the settings that only mean something in a cluster.
 type Kubernetes struct {
-	Namespace         string    `json:"namespace,omitempty"`
-	ServiceAccount    string    `json:"serviceAccount,omitempty"`
-	VCSSidecar        string    `json:"vcsSidecar,omitempty"`
-	SidecarLimits     Resources `json:"vcsSidecarResourcesLimits"`
-	SidecarRequests   Resources `json:"vcsSidecarResourcesRequests"`
-	BuildStorageSize  string    `json:"buildStorageSize,omitempty"`
-	BuildStorageClass string    `json:"buildStorageClass,omitempty"`
-	CacheStorageClass string    `json:"cacheStorageClass,omitempty"`
-	AllowSecretKeyRef bool      `json:"allowSecretKeyRef,omitempty"`
+	Namespace         string    `json:"namespace,omitempty"`         // where workers and jobs run
+	ServiceAccount    string    `json:"serviceAccount,omitempty"`    // of the worker
+	VCSSidecar        string    `json:"vcsSidecar,omitempty"`        // image that fetches the files
+	SidecarLimits     Resources `json:"vcsSidecarResourcesLimits"`   // most it may use
+	SidecarRequests   Resources `json:"vcsSidecarResourcesRequests"` // what is set aside for it
+	BuildStorageSize  string    `json:"buildStorageSize,omitempty"`  // of the volume that the jobs of a build share
+	BuildStorageClass string    `json:"buildStorageClass,omitempty"` // storage class of that volume
+	CacheStorageClass string    `json:"cacheStorageClass,omitempty"` // storage class of jobs' caches
+	AllowSecretKeyRef bool      `json:"allowSecretKeyRef,omitempty"` // jobs may take variables from Secrets of the namespace
 }
 
 // WorkerImage names the image of a custom worker, in a cluster.
 type WorkerImage struct {
-	Registry   string `json:"registry,omitempty"`
-	Name       string `json:"name,omitempty"`
-	Tag        string `json:"tag,omitempty"`
-	PullPolicy string `json:"pullPolicy,omitempty"`
+	Registry   string `json:"registry,omitempty"`   // or organisation on Docker Hub
+	Name       string `json:"name,omitempty"`       // of the image
+	Tag        string `json:"tag,omitempty"`        // of the image
+	PullPolicy string `json:"pullPolicy,omitempty"` // Always, IfNotPresent or Never
 }
 
 // NewProject returns a project with v1's defaults: privileged jobs allowed,
