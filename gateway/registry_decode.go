@@ -50,7 +50,7 @@ func (a artifact) push(payload []byte) imagePush {
 
 // harborData is what Harbor says about a push.
 type harborData struct {
-	Resources  []json.RawMessage `json:"resources"`
+	Resources  json.RawMessage `json:"resources"` // harborResource each
 	Repository struct {
 		Name         string `json:"name"`
 		RepoFullName string `json:"repo_full_name"`
@@ -142,23 +142,30 @@ func readHarbor(n notification, data []byte, around func([]byte) []byte) ([]imag
 	if p.repository == "" {
 		p.repository = d.Repository.Name
 	}
+	var items []json.RawMessage
+	if isList(d.Resources) {
+		var err error
+		if items, err = decodeList(d.Resources); err != nil {
+			return nil, err
+		}
+	}
 	whole := around(data)
-	if len(d.Resources) == 0 {
+	if len(items) == 0 {
 		p.payload = whole
 		return []imagePush{p}, nil
 	}
-	if n := len(d.Resources); n > 1 && n*len(whole) > brigade.MaxPayloadBytes {
+	if n := len(items); n > 1 && n*len(whole) > brigade.MaxPayloadBytes {
 		// Each event has a copy of nearly all of it.
 		return nil, brigade.Errorf(brigade.CodeTooLarge, "the notification has too many resources")
 	}
 	var pushes []imagePush
-	for _, item := range d.Resources {
+	for _, item := range items {
 		var r harborResource
 		if err := decode(item, &r); err != nil {
 			return nil, err
 		}
 		p.tag, p.digest, p.payload = r.Tag, r.Digest, whole
-		if len(d.Resources) > 1 {
+		if len(items) > 1 {
 			p.payload = around(replaced(data, "resources", listOf(item)))
 		}
 		pushes = append(pushes, p)

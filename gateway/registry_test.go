@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -66,6 +67,36 @@ func TestRegistryTrustsOnlyBranchesAndTags(t *testing.T) {
 			if events[0].Untrusted == want {
 				t.Errorf("%q of a project with the token %q: trusted is %v", ref, p.Registry.Token, !want)
 			}
+		}
+	}
+}
+
+// A list of millions of entries in 25 MB is refused before it takes a
+// gigabyte: the request is from nobody knows whom yet.
+func TestLongListsAreRefusedEarly(t *testing.T) {
+	entries := strings.Repeat("{},", 4<<20)
+	for name, c := range map[string]struct {
+		gateway brigade.Gateway
+		body    string
+	}{
+		"cloudevents":  {gateway.NewCloudEvents(), "[" + entries + "{}]"},
+		"grid":         {gateway.NewRegistry(), "[" + entries + "{}]"},
+		"distribution": {gateway.NewRegistry(), `{"events":[` + entries + "{}]}"},
+		"harbor":       {gateway.NewRegistry(), `{"event_data":{"resources":[` + entries + "{}]}}"},
+	} {
+		var before, after runtime.MemStats
+		in := brigade.Inbound{
+			Route: c.gateway.Routes()[0], Header: http.Header{}, Body: []byte(c.body),
+			Path: func(string) string { return "acme" },
+		}
+		runtime.ReadMemStats(&before)
+		_, err := c.gateway.Read(in)
+		runtime.ReadMemStats(&after)
+		if brigade.CodeOf(err) != brigade.CodeTooLarge {
+			t.Errorf("%s: %v", name, err)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 10*uint64(len(c.body)) {
+			t.Errorf("%s: %d bytes were allocated for a body of %d", name, used, len(c.body))
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -120,14 +122,30 @@ func isList(body []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(body), []
 // maxList is how many entries a request may have. Intake stores fewer.
 const maxList = 10_000
 
-// decodeList reads a JSON array.
+// decodeList reads a JSON array. It stops at the first entry that is too many,
+// since a list of millions takes many times the memory of its text.
 func decodeList(body []byte) ([]json.RawMessage, error) {
-	var list []json.RawMessage
-	if err := decode(body, &list); err != nil {
-		return nil, err
+	wrong := brigade.Errorf(brigade.CodeInvalid, "the body is not the JSON that was expected")
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if start, err := dec.Token(); err != nil || start != json.Delim('[') {
+		return nil, wrong
 	}
-	if len(list) > maxList {
-		return nil, brigade.Errorf(brigade.CodeTooLarge, "the request has %d entries, more than %d", len(list), maxList)
+	var list []json.RawMessage
+	for dec.More() {
+		if len(list) == maxList {
+			return nil, brigade.Errorf(brigade.CodeTooLarge, "the request has more than %d entries", maxList)
+		}
+		var item json.RawMessage
+		if err := dec.Decode(&item); err != nil {
+			return nil, wrong
+		}
+		list = append(list, item)
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, wrong
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, wrong
 	}
 	return list, nil
 }
