@@ -33,6 +33,8 @@ type ServerOptions struct {
 	Gateway  gateway.Options // secrets and keys of the gateways
 	Limits   intake.Limits   // of what comes in
 	BaseURL  string          // where people reach the API, for links in reports
+	// Servers of projects whose repository names none, for reports.
+	GitLabURL, GiteaURL string
 	// Retention is how long builds are kept where their project does not say.
 	Retention brigade.Retention
 
@@ -250,7 +252,7 @@ func (s *Server) makeBackground(context.Context) error {
 	var err error
 	s.reports, err = report.New(report.Options{
 		Store: s.Store, Feed: s.feed, Records: s.Store, Now: s.opt.Now, Log: s.opt.Log,
-		Forges: report.Forges{App: s.opt.Gateway.GitHub.App, BaseURL: s.opt.BaseURL},
+		Forges: report.Forges{App: s.opt.Gateway.GitHub.App, BaseURL: s.opt.BaseURL, GitLabURL: s.opt.GitLabURL, GiteaURL: s.opt.GiteaURL},
 	})
 	return err
 }

@@ -257,3 +257,14 @@ func TestServeShutdownHandsOver(t *testing.T) {
 		t.Errorf("build = %+v", build)
 	}
 }
+
+func TestTokensInPayloadsAreMasked(t *testing.T) {
+	b := newBench(t, func(_ context.Context, _ brigade.ScriptRun, host brigade.Host) (brigade.ScriptResult, error) {
+		host.Log(brigade.LevelLog, "the token is ghs_installation123")
+		return handled, nil
+	}, nil)
+	b.run(context.Background(), brigade.Event{Type: "check_run", Payload: `{"type":"check_run","token":"ghs_installation123","body":{}}`})
+	if got := b.log(""); got != "the token is ***\n" {
+		t.Errorf("log = %q", got)
+	}
+}

@@ -19,6 +19,7 @@ type target struct {
 
 // recipients are the projects a request is for.
 type recipients struct {
+	named   *brigade.Project // by the request; nil when there is none
 	targets []target
 	refused error    // why the request is refused, for the delivery log only
 	notes   []string // what should be known about subscriptions
@@ -37,8 +38,8 @@ func (in *Intake) recipients(ctx context.Context, r *brigade.Reading, trusted bo
 	if err != nil {
 		return recipients{}, err
 	}
-	var to recipients
 	named := projects.find(r.Project)
+	to := recipients{named: named}
 	against := named
 	if against == nil {
 		stranger := in.madeUp
@@ -132,7 +133,7 @@ func (in *Intake) subscribe(ctx context.Context, p *brigade.Project, events []br
 				in.opt.Log.Warn("a subscription's filter failed", "project", p.Name, "subscription", j+1, "err", err)
 			}
 			if match {
-				wanted = append(wanted, *e)
+				wanted = append(wanted, ofOwnFiles(*e, p, to.named))
 				break
 			}
 		}
@@ -140,4 +141,15 @@ func (in *Intake) subscribe(ctx context.Context, p *brigade.Project, events []br
 	if len(wanted) > 0 {
 		to.targets = append(to.targets, target{project: p, events: wanted})
 	}
+}
+
+// ofOwnFiles is the event as a subscriber gets it. A revision of the project
+// that the request names says nothing about the subscriber's own repository:
+// its build has the head of its own default branch.
+func ofOwnFiles(e brigade.Event, p, named *brigade.Project) brigade.Event {
+	if named == nil || named.ID == p.ID {
+		return e
+	}
+	e.Revision, e.CloneURL, e.ScriptRef = brigade.Revision{}, "", ""
+	return e
 }

@@ -30,9 +30,12 @@ func clone(ctx context.Context, p *brigade.Project, b *brigade.Build, dir string
 		return brigade.Errorf(brigade.CodeSource, "the project names no repository to clone").
 			WithHint("set its clone URL, or run with --repo URL")
 	}
-	auth, err := authFor(address, p.Repo)
-	if err != nil {
-		return err
+	var auth transport.AuthMethod
+	if sameHost(address, p.Repo.CloneURL) {
+		var err error
+		if auth, err = authFor(address, p.Repo); err != nil {
+			return err
+		}
 	}
 	notice("cloning " + redacted(address))
 	c := cloner{address: address, auth: auth, dir: dir, submodules: p.Repo.InitSubmodules}
@@ -206,6 +209,14 @@ func authFor(address string, repo brigade.Repo) (transport.AuthMethod, error) {
 		return &http.BasicAuth{Username: "x-access-token", Password: repo.Token}, nil
 	}
 	return nil, nil
+}
+
+// sameHost reports whether an event's address is at the project's own forge.
+// Its credentials are for no other: an event may name any address.
+func sameHost(address, own string) bool {
+	a, errA := transport.NewEndpoint(address)
+	b, errB := transport.NewEndpoint(own)
+	return errA == nil && errB == nil && own != "" && strings.EqualFold(a.Host, b.Host) && a.Port == b.Port && a.Protocol == b.Protocol
 }
 
 func isLoopback(host string) bool {

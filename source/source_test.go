@@ -141,7 +141,7 @@ func TestCloneFromForkWithToken(t *testing.T) {
 	dir, _, _ := repository(t)
 	address := serve(t, dir, "s3cret-token")
 	p := brigade.NewProject("acme/app")
-	p.Repo.CloneURL, p.Repo.Token = "https://example.invalid/never", "s3cret-token"
+	p.Repo.CloneURL, p.Repo.Token = strings.Replace(address, filepath.Base(dir), "other", 1), "s3cret-token"
 	build := &brigade.Build{Event: brigade.Event{CloneURL: address, Revision: brigade.Revision{Ref: "main"}}}
 	f := source.New(source.Options{Clone: true, Temp: t.TempDir()})
 	got, _, err := f.Fetch(context.Background(), p, build, func(string) {})
@@ -153,6 +153,34 @@ func TestCloneFromForkWithToken(t *testing.T) {
 	}
 	if config := read(t, got, ".git/config"); strings.Contains(config, "s3cret") {
 		t.Error("the token was written to the clone's configuration, where jobs read it")
+	}
+}
+
+func TestCredentialsGoToTheProjectsForgeOnly(t *testing.T) {
+	sent := make(chan string, 10)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent <- r.Header.Get("Authorization")
+		w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer elsewhere.Close()
+	p := brigade.NewProject("acme/app")
+	p.Repo.CloneURL, p.Repo.Token = "https://github.example.com/acme/app", "s3cret-token"
+	build := &brigade.Build{Event: brigade.Event{CloneURL: elsewhere.URL + "/evil", Revision: brigade.Revision{Ref: "main"}}}
+	_, _, err := source.New(source.Options{Clone: true, Temp: t.TempDir()}).Fetch(context.Background(), p, build, func(string) {})
+	if brigade.CodeOf(err) != brigade.CodeSource {
+		t.Fatalf("err = %v", err)
+	}
+	close(sent)
+	asked := 0
+	for header := range sent {
+		asked++
+		if header != "" {
+			t.Error("the project's token was sent to another host")
+		}
+	}
+	if asked == 0 {
+		t.Error("the address of the event was not asked at all")
 	}
 }
 

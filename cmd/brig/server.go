@@ -25,6 +25,7 @@ type serverFlags struct {
 	scriptMemory, logCap                     string
 	githubAppID                              int64
 	githubAppKey, githubURL                  string
+	gitlabURL, giteaURL                      string
 	checkSuiteOnPR                           bool
 	origins                                  []string
 	keepAge, keepFailedAge                   string
@@ -82,6 +83,8 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 	fl.Int64Var(&f.githubAppID, "github-app-id", 0, "`ID` of the GitHub App")
 	fl.StringVar(&f.githubAppKey, "github-app-key", "", "`file` with the GitHub App's private key")
 	fl.StringVar(&f.githubURL, "github-url", "", "API `URL` of the GitHub Enterprise server the App belongs to")
+	fl.StringVar(&f.gitlabURL, "gitlab-url", "", "`URL` of the GitLab server of projects whose repository names none; default https://gitlab.com")
+	fl.StringVar(&f.giteaURL, "gitea-url", "", "`URL` of the Gitea or Forgejo server of projects whose repository names none")
 	fl.BoolVar(&f.checkSuiteOnPR, "check-suite-on-pr", false, "request a check suite for every pull request")
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
@@ -162,7 +165,7 @@ func (s *State) serverOptions(f *serverFlags) (app.ServerOptions, error) {
 		},
 		API: f.api, Gateways: f.gateways, BaseURL: f.baseURL,
 		MaxBuilds: f.maxBuilds, Drain: f.drain, Anonymous: f.anonymous, OpenV1: f.openV1, Origins: f.origins,
-		Version: versionInfo().Version,
+		GitLabURL: f.gitlabURL, GiteaURL: f.giteaURL, Version: versionInfo().Version,
 	}
 	switch f.worker {
 	case "in-process":
