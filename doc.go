@@ -5,6 +5,7 @@
 //	request → gateway → Event → store → dispatch → script → Job → runner → feed → api → tui · web · cli
 //
 //	gateway/   what comes from outside becomes an Event
+//	intake/    an event becomes stored builds: authenticated, matched with projects, recognised when repeated; schedules
 //	store/     projects, builds, jobs and logs, kept: sqlite, memory, and the suite every store passes
 //	source/    where a build's files come from: a directory or a git repository
 //	dispatch/  a queued build is claimed, its script started, its jobs handed to a runner

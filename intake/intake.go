@@ -279,6 +279,14 @@ func cleanEvent(e *brigade.Event) error {
 	if len(e.Also) > 100 {
 		return brigade.Errorf(brigade.CodeInvalid, "the event has %d further names, more than 100", len(e.Also))
 	}
+	for _, name := range e.Also {
+		if name == "" || len(name) > maxName || strings.ContainsFunc(name, unprintable) {
+			return brigade.Errorf(brigade.CodeInvalid, "%q is no name of an event", cut(name, maxName))
+		}
+	}
+	if !traceParent.MatchString(e.TraceParent) {
+		e.TraceParent = "" // it is only for those who follow traces
+	}
 	e.ShortTitle, e.LongTitle, e.Actor = cut(e.ShortTitle, maxTitle), cut(e.LongTitle, maxTitle), cut(e.Actor, maxName)
 	return nil
 }

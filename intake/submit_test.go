@@ -80,6 +80,7 @@ func TestSubmitRefuses(t *testing.T) {
 		"control":  {func(e *brigade.Event) { e.Type = "a\x1bb" }, brigade.CodeInvalid},
 		"no text":  {func(e *brigade.Event) { e.Revision.Ref = "\xff" }, brigade.CodeInvalid},
 		"ref":      {func(e *brigade.Event) { e.Revision.Ref = strings.Repeat("x", 2000) }, brigade.CodeInvalid},
+		"also":     {func(e *brigade.Event) { e.Also = []string{""} }, brigade.CodeInvalid},
 		"level":    {func(e *brigade.Event) { e.LogLevel = "LOUD" }, brigade.CodeInvalid},
 	} {
 		e := push("")
