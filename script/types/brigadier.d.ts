@@ -29,7 +29,7 @@ export interface Cause {
   /** What went wrong, in `error` events: most often an `Error`. */
   reason?: any;
   /** `success` or `failure` in `after` events, `unhandledRejection` in `error` events. */
-  trigger: "success" | "failure" | "unhandledRejection" | (string & {});
+  trigger: "success" | "failure" | "unhandledRejection" | "cancel" | (string & {});
 }
 
 /** The least severity that the worker logs. */
@@ -59,7 +59,19 @@ export interface Event {
    * Aborted when somebody wants the build to end. A script that never asks for
    * it and has no handler for `cancel` is stopped at once.
    */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
+}
+
+/** An `AbortSignal`: it can be handed to `fetch`, timers and the like. */
+export interface CancelSignal {
+  readonly aborted: boolean;
+  /** Why, once aborted. */
+  readonly reason: any;
+  throwIfAborted(): void;
+  addEventListener(type: "abort", listener: (event: any) => void, options?: any): void;
+  removeEventListener(type: "abort", listener: (event: any) => void, options?: any): void;
+  dispatchEvent(event: any): boolean;
+  onabort: ((event: any) => any) | null;
 }
 
 /** The older name of {@link Event}. */
@@ -131,10 +143,12 @@ export interface EventRegistry {
    * build to end: its jobs are stopped then, and the handler may run others to
    * clean up.
    */
+  on(name: "after" | "error" | "cancel", handler: (event: Event & { cause: Cause }, project: Project) => any): this;
   on(name: string | symbol, handler: EventHandler): this;
   on(name: string | symbol, handler: (...args: any[]) => any): this;
   addListener(name: string | symbol, handler: (...args: any[]) => any): this;
   /** Calls the handler the first time only. */
+  once(name: "after" | "error" | "cancel", handler: (event: Event & { cause: Cause }, project: Project) => any): this;
   once(name: string | symbol, handler: EventHandler): this;
   once(name: string | symbol, handler: (...args: any[]) => any): this;
   prependListener(name: string | symbol, handler: (...args: any[]) => any): this;
