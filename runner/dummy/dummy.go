@@ -5,6 +5,8 @@
 //	DUMMY_EXIT_CODE   its exit code, 0 to 255
 //	DUMMY_OUTPUT      what it prints; \n, \r, \t and \\ are understood
 //	DUMMY_OUTPUTS     what it leaves in the file at $BRIGADE_OUTPUT, as JSON
+//	DUMMY_ARTIFACTS   a line name=content for each file that it leaves; kept when
+//	                  the job's artifacts name it; escapes as in DUMMY_OUTPUT
 //	DUMMY_PULL        how long its image takes to pull: a duration or seconds
 //	DUMMY_START_FAIL  it does not start, and this is why
 //
@@ -22,6 +24,7 @@ import (
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/pick"
 )
 
 // Options set up a Runner. The zero value is ready to use.
@@ -68,8 +71,12 @@ type plan struct {
 	pull, sleep     time.Duration
 	code            int
 	output, outputs []byte
+	files           []file
 	fail            string
 }
+
+// file is what a job leaves behind.
+type file struct{ name, content string }
 
 // Start implements brigade.Runner.
 func (r *Runner) Start(ctx context.Context, run brigade.JobRun) (brigade.Execution, error) {
@@ -97,6 +104,9 @@ func (r *Runner) Start(ctx context.Context, run brigade.JobRun) (brigade.Executi
 		return nil, brigade.Errorf(brigade.CodeJobStart, "%s", p.fail).WithHint("the job's DUMMY_START_FAIL says so")
 	}
 	e := &execution{runner: r, buildID: run.Job.BuildID, started: r.opts.Now(), code: p.code, outputs: p.outputs, done: make(chan struct{})}
+	if run.Keep != nil && len(run.Job.Spec.Artifacts) > 0 {
+		e.keep = func() { p.keep(run) }
+	}
 	r.add(e)
 	notify(brigade.StateRunning, "runs nothing (dummy)")
 	if len(p.output) > 0 && run.Log != nil {
@@ -112,6 +122,30 @@ func (r *Runner) Start(ctx context.Context, run brigade.JobRun) (brigade.Executi
 		e.timer = time.AfterFunc(p.sleep, func() { e.end(e.code) })
 	}
 	return e, nil
+}
+
+// files reads lines of name=content.
+func files(value string) []file {
+	var all []file
+	for line := range strings.SplitSeq(unescape(value), "\n") {
+		if name, content, ok := strings.Cut(line, "="); ok && name != "" {
+			all = append(all, file{name, content})
+		}
+	}
+	return all
+}
+
+// keep hands over the files that the job's artifacts name.
+func (p plan) keep(run brigade.JobRun) {
+	set := pick.Compile(run.Job.Spec.Artifacts, run.Job.Spec.MountPath)
+	for _, f := range p.files {
+		if !set.Match(f.name) {
+			continue
+		}
+		if err := run.Keep(f.name, int64(len(f.content)), strings.NewReader(f.content)); err != nil && run.Log != nil {
+			_, _ = fmt.Fprintf(run.Log, "artifacts: %s is not kept: %v\n", f.name, err) // never fails, says JobRun
+		}
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -161,6 +195,7 @@ func (r *Runner) plan(spec brigade.JobSpec) (plan, error) {
 			p.outputs = []byte(value)[:min(len(value), brigade.MaxOutputsBytes)]
 			return nil
 		}),
+		read("DUMMY_ARTIFACTS", func(value string) error { p.files = files(value); return nil }),
 		read("DUMMY_START_FAIL", func(value string) error { p.fail = value; return nil }),
 	} {
 		if err != nil {
@@ -226,6 +261,7 @@ type execution struct {
 	started time.Time
 	code    int
 	outputs []byte
+	keep    func() // nil: nothing is kept
 	done    chan struct{}
 
 	mu    sync.Mutex
@@ -246,6 +282,17 @@ func (e *execution) end(code int) {
 	}
 	e.exit = brigade.Exit{Code: code, Started: e.started, Ended: e.runner.opts.Now(), Outputs: e.outputs}
 	e.mu.Unlock()
+	if e.keep == nil {
+		e.close()
+		return
+	}
+	go func() { // it may take long, and Stop returns at once
+		e.keep()
+		e.close()
+	}()
+}
+
+func (e *execution) close() {
 	e.runner.remove(e)
 	close(e.done)
 }

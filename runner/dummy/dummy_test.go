@@ -21,7 +21,7 @@ func TestContract(t *testing.T) {
 		New:   func(*testing.T) brigade.Runner { return dummy.New(dummy.Options{}) },
 		Image: "alpine:3.20",
 		Jobs:  1000,
-		Has:   runnertest.Features{Outputs: true},
+		Has:   runnertest.Features{Outputs: true, Artifacts: true},
 	})
 }
 

@@ -57,10 +57,20 @@
 //	BRIGADE_CACHE  the job's cache, when enabled
 //	BRIGADE_HOOK   the directory of main.sh
 //
+// BRIGADE_SRC is set without source as well, to an empty directory, when files
+// of the job are to be kept.
+//
 // A daemon that leaves its process group outlives the job; where the program
 // is process 1 of a container it needs an init beside it (docker run --init)
 // that waits for such orphans. Volumes cannot be given; a job that has some
 // does not start.
+//
+// # Artifacts
+//
+// The files that a job's artifacts name are kept as the job sees them at its
+// end, below mountPath with all that is mounted there. Of an isolated job that
+// had to be killed only those are kept that it has written. Links out of
+// mountPath are not followed, nor absolute ones.
 //
 // # Environment
 //

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/pick"
 )
 
 // child is a job's process tree. Its methods may be called concurrently and
@@ -19,6 +21,10 @@ type child interface {
 	term()        // asks every process of the tree to end
 	kill()        // ends the tree
 	wait() result // returns when the main process has ended; called once
+	// files opens what the job saw as mountPath, between wait and release; an
+	// error when that is gone.
+	files() (*os.Root, error)
+	release() // lets go of what files needs; called once, after wait
 }
 
 // result is how the main process ended.
@@ -144,6 +150,8 @@ func (e *execution) follow(run brigade.JobRun) {
 	}()
 	res := e.child.wait()
 	ended := e.runner.opts.Now()
+	problems := e.keep(run)
+	e.child.release()
 	close(e.stopped)
 	e.mu.Lock()
 	if e.timer != nil {
@@ -157,6 +165,9 @@ func (e *execution) follow(run brigade.JobRun) {
 	}
 	<-copied
 	_ = e.out.Close()
+	for _, problem := range problems {
+		_, _ = fmt.Fprintf(log, "artifacts: %s\n", problem) // never fails, says JobRun
+	}
 
 	e.exit = brigade.Exit{Code: res.code, Reason: res.reason, Started: e.started, Ended: ended}
 	if res.err != nil {
@@ -169,6 +180,27 @@ func (e *execution) follow(run brigade.JobRun) {
 	e.discard()
 	e.build.leave(e)
 }
+
+// keep hands over the files that the job's artifacts name, and returns what
+// went wrong.
+func (e *execution) keep(run brigade.JobRun) []string {
+	if !keeps(run) {
+		return nil
+	}
+	root, err := e.child.files()
+	if err != nil {
+		// An isolated job was killed: what it has written is left.
+		root, err = os.OpenRoot(e.dirs.path("src"))
+	}
+	if err != nil {
+		return []string{"nothing is kept: " + err.Error()}
+	}
+	defer root.Close() //nolint:errcheck // it was only read
+	return pick.Compile(run.Job.Spec.Artifacts, run.Job.Spec.MountPath).Dir(root, run.Keep)
+}
+
+// keeps reports whether files of the job are to be kept.
+func keeps(run brigade.JobRun) bool { return run.Keep != nil && len(run.Job.Spec.Artifacts) > 0 }
 
 // discard removes the job's directories.
 func (e *execution) discard() {

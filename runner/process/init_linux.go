@@ -72,6 +72,11 @@ func initMain() (code int) {
 	_ = out.Encode(report{Running: true})
 	go obey(in)
 	end := reap(pid, s)
+	if s.Linger {
+		endRest()
+		_ = out.Encode(end)
+		select {} // obey ends it
+	}
 	_ = out.Encode(end)
 	unix.Exit(end.Code) // at once: whatever else a program does at its end would hold the job up
 	return end.Code
@@ -122,6 +127,16 @@ func reap(main int, s stage) report {
 			end.Code = 128 + int(status.Signal())
 		}
 		return end
+	}
+}
+
+// endRest ends what the main process left behind and waits for it.
+func endRest() {
+	_ = unix.Kill(-1, unix.SIGKILL) // nobody is left: fine
+	for {
+		if _, err := unix.Wait4(-1, nil, 0, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return
+		}
 	}
 }
 

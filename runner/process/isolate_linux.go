@@ -18,6 +18,7 @@ import (
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/quantity"
 )
 
 // armed says that this program calls InitMain, so that starting it again is
@@ -56,6 +57,7 @@ type stage struct {
 	Env     []string
 	Dir     string
 	Memory  int64 // limit to watch for
+	Linger  bool  // stay after the job's end, with its root, until the control file ends
 }
 
 // mount is one thing a job finds at a path.
@@ -106,6 +108,7 @@ var probe = sync.OnceValue(func() level {
 		c, err := startStage(ctx, try, stage{Base: base, Probe: true}, nil, nil)
 		if err == nil {
 			c.wait()
+			c.release()
 			return try
 		}
 		if first == nil {
@@ -130,7 +133,7 @@ func startIsolated(ctx context.Context, r *Runner, p *plan, dirs *jobDirs, out *
 		Base: dirs.root, Hide: hide, Show: r.opts.Show, Mounts: mounts, State: realPath(r.opts.StateDir),
 		Main: p.spec.Main(), Argv: append([]string{p.shell, hookDir + "/main.sh"}, p.spec.Args...),
 		Env: p.environment(home, "BRIGADE_OUTPUT="+outputDir+"/"+outputName),
-		Dir: work,
+		Dir: work, Linger: p.keeps,
 	}
 	if p.cgroup == "" {
 		s.Memory = p.memory
@@ -144,6 +147,7 @@ func startIsolated(ctx context.Context, r *Runner, p *plan, dirs *jobDirs, out *
 		group.remove()
 		return nil, p.refuse("could not be started: %v", err)
 	}
+	c.lingers, c.mount = p.keeps, p.mount
 	return c, nil
 }
 
@@ -248,6 +252,8 @@ type isolatedChild struct {
 	reports *os.File
 	decoder *json.Decoder
 	group   *cgroup
+	lingers bool   // the stage stays after the job's end, until release
+	mount   string // where the job's source is
 
 	mu      sync.Mutex
 	control *os.File // nil after the end
@@ -267,17 +273,16 @@ func (c *isolatedChild) kill() { _ = c.cmd.Process.Kill() } // it has ended: fin
 func (c *isolatedChild) wait() result {
 	var last report
 	decoded := c.decoder.Decode(&last)
-	err := c.cmd.Wait()
-	c.mu.Lock()
-	_ = c.control.Close()
-	c.control = nil
-	c.mu.Unlock()
-	_ = c.reports.Close()
+	c.lingers = c.lingers && decoded == nil && last.Ended
+	var err error
+	if !c.lingers {
+		err = c.cmd.Wait()
+		c.closeControl()
+	}
 	res := result{code: last.Code, reason: last.Reason}
 	if c.group.outOfMemory() {
 		res.reason = reasonMemory
 	}
-	c.group.remove()
 	if decoded == nil && last.Ended {
 		return res
 	}
@@ -290,6 +295,37 @@ func (c *isolatedChild) wait() result {
 		return result{err: errors.New("the init stage ended without a result")}
 	}
 	return res
+}
+
+func (c *isolatedChild) closeControl() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.control.Close()
+	c.control = nil
+}
+
+// files implements child. The way leads through the root of the init stage,
+// which nobody in the job can change any more: all its processes are gone. Of
+// the links on it none leads out of that root.
+func (c *isolatedChild) files() (*os.Root, error) {
+	if !c.lingers {
+		return nil, errors.New("the job's root is gone")
+	}
+	root, err := os.OpenRoot(fmt.Sprintf("/proc/%d/root", c.cmd.Process.Pid))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // it was only read
+	return root.OpenRoot(strings.TrimPrefix(c.mount, "/"))
+}
+
+func (c *isolatedChild) release() {
+	if c.lingers {
+		c.closeControl()
+		_ = c.cmd.Wait() // how the job ended is known
+	}
+	_ = c.reports.Close()
+	c.group.remove()
 }
 
 // Where isolated jobs find the directory of $BRIGADE_OUTPUT, and main.sh.
@@ -319,6 +355,8 @@ func (p *plan) mounts(dirs *jobDirs) (all []mount, home string, err error) {
 	}
 	if p.source != "" {
 		all = append(all, mount{Kind: "overlay", From: p.source, To: p.mount, Upper: dirs.path("src"), Work: dirs.path("work")})
+	} else if p.keeps {
+		bind(dirs.path("src"), p.mount, false)
 	}
 	const socket = "/var/run/docker.sock"
 	if p.spec.Docker.Enabled {
@@ -400,11 +438,11 @@ func memorySize(limit string) (string, error) {
 	if limit == "" {
 		return "", nil
 	}
-	v, err := parseQuantity(limit)
+	v, err := quantity.Bytes(limit)
 	if err != nil || v < 1 {
 		return "", errors.New("not a size")
 	}
-	return strconv.FormatInt(int64(min(v, 1<<50)), 10), nil
+	return strconv.FormatInt(min(v, 1<<50), 10), nil
 }
 
 // hostPath resolves a hostPath volume, making it when its type says so.

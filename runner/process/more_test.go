@@ -283,16 +283,3 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
-
-func TestParseQuantity(t *testing.T) {
-	for text, want := range map[string]float64{"500m": 0.5, "128Mi": 128 << 20, "1G": 1e9, "1.5": 1.5, "1e3": 1000, "2E": 2e18, "0": 0} {
-		if got, err := process.ParseQuantity(text); err != nil || got < want*0.999999 || got > want*1.000001 {
-			t.Errorf("%q = %v, %v; want %v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "x", "Mi", "1 Mi", "inf", "NaN", "0x10", "1MB", "1e400"} {
-		if got, err := process.ParseQuantity(text); err == nil {
-			t.Errorf("%q = %v, want an error", text, got)
-		}
-	}
-}

@@ -24,7 +24,9 @@ func startPlain(ctx context.Context, r *Runner, p *plan, dirs *jobDirs, out *os.
 		if err := copyTree(ctx, p.source, work, realPath(r.opts.StateDir)); err != nil {
 			return nil, err
 		}
-		paths = append(paths, "BRIGADE_SRC="+work)
+	}
+	if p.source != "" || p.keeps {
+		paths = append(paths, "BRIGADE_SRC="+dirs.path("src"))
 	}
 	if dirs.share != "" {
 		paths = append(paths, "BRIGADE_SHARE="+dirs.share)
@@ -43,7 +45,7 @@ func startPlain(ctx context.Context, r *Runner, p *plan, dirs *jobDirs, out *os.
 	if err != nil {
 		return nil, err
 	}
-	c := &plainChild{cmd: cmd, group: group, ended: make(chan struct{})}
+	c := &plainChild{cmd: cmd, src: dirs.path("src"), group: group, ended: make(chan struct{})}
 	if err := c.tree.start(cmd, group); err != nil {
 		group.remove()
 		return nil, err
@@ -66,6 +68,7 @@ func startPlain(ctx context.Context, r *Runner, p *plan, dirs *jobDirs, out *os.
 // plainChild is a process group, or on Windows a job object.
 type plainChild struct {
 	cmd   *exec.Cmd
+	src   string
 	tree  tree
 	group *cgroup
 
@@ -113,6 +116,11 @@ func (c *plainChild) wait() result {
 	}
 	return result{code: exitCode(c.cmd.ProcessState), reason: reason}
 }
+
+// files implements child: the job's copy of the source stays.
+func (c *plainChild) files() (*os.Root, error) { return os.OpenRoot(c.src) }
+
+func (c *plainChild) release() {}
 
 const reasonMemory = "out of memory"
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/quantity"
 )
 
 // plan is a job, checked and made into what this machine can do.
@@ -24,6 +25,7 @@ type plan struct {
 	mount   string // spec.MountPath, cleaned
 	storage bool
 	cache   bool
+	keeps   bool    // files are kept at the end
 	memory  int64   // bytes, 0 for no limit
 	cpu     float64 // cores, 0 for no limit
 	cgroup  string  // the parent cgroup, "" without
@@ -35,7 +37,7 @@ type plan struct {
 // plan checks the job's spec.
 func (r *Runner) plan(run brigade.JobRun, lvl level) (*plan, error) {
 	p := &plan{spec: run.Job.Spec.WithDefaults(), level: lvl}
-	p.storage, p.cache = p.spec.Storage.Enabled, p.spec.Cache.Enabled
+	p.storage, p.cache, p.keeps = p.spec.Storage.Enabled, p.spec.Cache.Enabled, keeps(run)
 	if !filepath.IsAbs(r.opts.StateDir) {
 		return nil, brigade.Errorf(brigade.CodeJobStart, "the process runner's state directory %q is not an absolute path", r.opts.StateDir)
 	}
@@ -231,15 +233,16 @@ func (p *plan) readLimits(cgroup string) error {
 	limits := p.spec.ResourceLimits
 	for _, l := range []struct {
 		name, text string
-		set        func(float64)
+		read       func(string) (int64, error)
+		set        func(int64)
 	}{
-		{"memory", limits.Memory, func(v float64) { p.memory = int64(min(v, 1<<62)) }},
-		{"cpu", limits.CPU, func(v float64) { p.cpu = v }},
+		{"memory", limits.Memory, quantity.Bytes, func(bytes int64) { p.memory = min(bytes, 1<<62) }},
+		{"cpu", limits.CPU, quantity.Nano, func(nano int64) { p.cpu = float64(nano) / 1e9 }},
 	} {
 		if l.text == "" {
 			continue
 		}
-		v, err := parseQuantity(l.text)
+		v, err := l.read(l.text)
 		if err != nil || v <= 0 {
 			return p.refuse("has resourceLimits.%s %q, which is not a quantity such as 500m or 128Mi", l.name, l.text)
 		}

@@ -131,7 +131,7 @@ func (r *Runner) makeDirs(p *plan, run brigade.JobRun) (*jobDirs, error) {
 	}
 	d := &jobDirs{root: root}
 	names := []string{"home", "tmp", "out"}
-	if p.source != "" {
+	if p.source != "" || p.keeps {
 		names = append(names, "src", "work")
 	}
 	if !p.level.isolated {

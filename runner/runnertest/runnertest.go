@@ -39,6 +39,7 @@ type Features struct {
 	Storage      bool // build storage
 	Cache        bool // job caches
 	Outputs      bool // the file at $BRIGADE_OUTPUT is read
+	Artifacts    bool // files are handed to JobRun.Keep
 	EmptyDir     bool // volumes of type emptyDir
 	HostPath     bool // volumes of type hostPath
 	WholeTree    bool // children in sessions of their own end with the job, too
@@ -52,7 +53,7 @@ type Features struct {
 func AllFeatures() Features {
 	return Features{
 		Tasks: true, FixedPaths: true, Bash: true, Source: true, Storage: true,
-		Cache: true, Outputs: true, EmptyDir: true, HostPath: true,
+		Cache: true, Outputs: true, Artifacts: true, EmptyDir: true, HostPath: true,
 		WholeTree: true, CleanEnv: true, ImageCommand: true, ExitSignals: true,
 	}
 }
@@ -76,7 +77,7 @@ func Run(t *testing.T, cfg Config) {
 		}
 	}
 	var all []test
-	for _, group := range [][]test{lifeTests(), shellTests(), fileTests(), volumeTests(), outputTests(), stopTests(), leftoverTests()} {
+	for _, group := range [][]test{lifeTests(), shellTests(), fileTests(), volumeTests(), outputTests(), artifactTests(), stopTests(), leftoverTests()} {
 		all = append(all, group...)
 	}
 	for _, tt := range all {
