@@ -131,7 +131,7 @@ func (r *resolver) urlRelease(ctx context.Context, e *edge) (*release, error) {
 	if err != nil {
 		return nil, err
 	}
-	want, integrity := []digest(nil), ""
+	var want []digest
 	for _, list := range r.locked {
 		for _, rel := range list {
 			if rel.resolved == e.spec.text {
@@ -143,7 +143,8 @@ func (r *resolver) urlRelease(ctx context.Context, e *edge) (*release, error) {
 	if err != nil {
 		return nil, err
 	}
-	if integrity, err = keyIntegrity(key); err != nil {
+	integrity, err := keyIntegrity(key)
+	if err != nil {
 		return nil, err
 	}
 	text, err := readCapped(filepath.Join(r.registry.store.files(key), "package.json"), maxManifest)

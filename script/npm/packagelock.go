@@ -140,10 +140,7 @@ func (e npmEntry) locked(at string, entries map[string]npmEntry) (Package, error
 // fill takes over what a manifest says about dependencies and platforms.
 func (p *Package) fill(m *Manifest) {
 	p.Dependencies, p.Optional, p.Peer = m.Dependencies, m.Optional, m.Peer
-	p.Bundles, p.platformLists, p.PeerOptional = m.Bundled, m.platform, nil
-	for _, name := range sortedKeys(m.PeerOptional) {
-		p.PeerOptional = append(p.PeerOptional, name)
-	}
+	p.Bundles, p.platformLists, p.PeerOptional = m.Bundled, m.platform, sortedKeys(m.PeerOptional)
 }
 
 // addV1 converts the nested form of version 1.

@@ -30,7 +30,6 @@ type release struct {
 	deprecated string
 	dir        string // of a file: dependency, absolute
 	locked     bool   // comes from a lock
-	bundled    bool   // comes inside another package's tarball
 }
 
 // parsePackument reads a registry's answer.
@@ -68,7 +67,7 @@ func (p *packument) sorted() []*semver.Version {
 // the highest version, one that is not deprecated first. also are further
 // ranges that the version should satisfy too, if one does. nil: none matches.
 func (p *packument) pick(sp spec, also []spec) (*release, error) {
-	text := ""
+	var text string
 	switch {
 	case sp.kind == specTag:
 		text = p.Tags[sp.text]

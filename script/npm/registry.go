@@ -183,7 +183,7 @@ func (r *registry) tarballURL(name, resolved string) (*url.URL, error) {
 	u.User = nil
 	base, err := url.Parse(r.config.registryFor(name))
 	if err != nil {
-		return u, nil
+		return nil, fmt.Errorf("read the address of the registry of %q: %w", name, err)
 	}
 	if u.Host == base.Host && base.Scheme == "https" {
 		u.Scheme = "https" // old documents name http addresses

@@ -54,8 +54,7 @@ func (behaviours) RunScript(ctx context.Context, run brigade.ScriptRun, host bri
 	case "crash":
 		os.Exit(9)
 	case "panic":
-		var m map[string]int
-		m["x"] = 1
+		panic("on purpose")
 	case "memory":
 		for {
 			block := make([]byte, 8<<20)

@@ -17,8 +17,10 @@ func (s *Store) Claim(ctx context.Context, id, owner string, lease time.Duration
 	var b *brigade.Build
 	err := s.write(ctx, false, func(w *writer) error {
 		now := s.now()
-		found := true
-		var err error
+		var (
+			found bool
+			err   error
+		)
 		if id == "" {
 			found, err = w.get([]any{&id}, "SELECT id FROM builds INDEXED BY builds_open WHERE open = 1 AND lease <= ?1 AND not_before <= ?1 ORDER BY id LIMIT 1", now.UnixNano())
 		} else {

@@ -76,7 +76,6 @@ func (s *Store) writeLoop() {
 	var next *op // came while a transaction ran that could not take it
 	for {
 		o := next
-		next = nil
 		if o == nil {
 			o = s.nextOp()
 		}
