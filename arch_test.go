@@ -46,7 +46,6 @@ var homes = map[string][]string{
 	"github.com/go-git/":                     {"source"},
 	"github.com/andybalholm/brotli":          {"script"},
 	"github.com/go-sourcemap/":               {"script"},
-	"github.com/goccy/go-yaml":               {"api"},
 	"github.com/moby/moby/":                  {"runner/docker"},
 	"github.com/minio/":                      {"artifact/s3"},
 	"github.com/cloudevents/sdk-go/":         {"gateway"},
@@ -54,9 +53,11 @@ var homes = map[string][]string{
 	"github.com/opencontainers/":             {"runner/docker"},
 	"github.com/distribution/":               {"runner/docker"},
 	"github.com/oklog/ulid/":                 {"internal/id"},
+	"github.com/coreos/go-oidc/":             {"api/oidc"},
+	"github.com/prometheus/client_golang/":   {"metrics"},
 	"github.com/spf13/":                      {"cmd"},
 	"github.com/santhosh-tekuri/jsonschema/": {"tui", "docs", "api"}, // tests of published schemas
-	"go.yaml.in/yaml/":                       {"projectfile", "cmd", "docs"},
+	"go.yaml.in/yaml/":                       {"projectfile", "cmd", "docs", "api"},
 	"modernc.org/sqlite":                     {"store/sqlite"},
 	"golang.org/x/":                          {"*"}, // the Go project's own
 }

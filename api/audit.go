@@ -1,0 +1,158 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/id"
+)
+
+// AuditEntry says that somebody changed something, or tried to.
+type AuditEntry struct {
+	ID        string       `json:"id"` // lower-case ULID
+	Time      time.Time    `json:"time"`
+	Actor     string       `json:"actor"`
+	Kind      string       `json:"kind"` // how the actor is known: token, oidc or anonymous
+	TokenID   string       `json:"tokenID,omitempty"`
+	Action    string       `json:"action"` // project.put, event.create, token.revoke …
+	Project   string       `json:"project,omitempty"`
+	Target    string       `json:"target,omitempty"` // what was changed: an ID or a name
+	Remote    string       `json:"remote,omitempty"`
+	RequestID string       `json:"requestID"`
+	Status    int          `json:"status"` // of the answer
+	Code      brigade.Code `json:"code,omitempty"`
+	Reason    string       `json:"reason,omitempty"` // why it was refused or failed
+}
+
+// audit writes down what a known caller changed or was refused. Attempts of
+// unknown ones are not written down: they could fill the log.
+func (c *call) audit(failure error) {
+	if c.route.action == "" || c.who == nil {
+		return
+	}
+	now := c.a.opt.Now()
+	e := AuditEntry{
+		ID: id.New(now), Time: now.UTC(), Actor: c.who.Name, Kind: c.who.Kind, TokenID: c.who.TokenID,
+		Action: c.route.action, Project: c.project, Target: c.target,
+		Remote: c.remote(), RequestID: c.id, Status: c.w.status,
+	}
+	if e.Project == "" {
+		e.Project = cut(c.r.PathValue("project"), 256)
+	}
+	if e.Target == "" {
+		for _, name := range []string{"build", "job", "name", "delivery", "token"} {
+			if v := c.r.PathValue(name); v != "" {
+				e.Target = cut(v, 256)
+				break
+			}
+		}
+	}
+	if failure != nil {
+		p, _ := c.describe(failure)
+		e.Code, e.Reason = p.Code, cut(p.Detail, 1024)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), 10*time.Second)
+	defer cancel()
+	data, err := json.Marshal(e)
+	if err == nil {
+		err = c.a.opt.Records.PutRecord(ctx, KindAudit, e.ID, data)
+	}
+	if err != nil {
+		c.a.opt.Log.Error("write the audit log", "err", err, "actor", e.Actor, "action", e.Action, "project", e.Project, "target", e.Target, "status", e.Status)
+		return
+	}
+	c.a.pruneAudit(ctx, now)
+}
+
+func cut(s string, most int) string {
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}
+
+// pruner remembers when old audit records were last deleted.
+type pruner struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+// pruneAudit deletes audit records that are too old, about once a day.
+func (a *API) pruneAudit(ctx context.Context, now time.Time) {
+	a.prune.mu.Lock()
+	due := now.Sub(a.prune.last) > 24*time.Hour
+	if due {
+		a.prune.last = now
+	}
+	a.prune.mu.Unlock()
+	if !due {
+		return
+	}
+	if _, err := a.opt.Records.DeleteRecords(ctx, KindAudit, lowestID(now.Add(-a.opt.Limits.AuditAge)), false); err != nil {
+		a.opt.Log.Warn("prune the audit log", "err", err)
+	}
+}
+
+// lowestID returns what the IDs made at t begin with: all that are lower are
+// older. See the ULID specification: 48 bits of milliseconds in base 32.
+func lowestID(t time.Time) string {
+	const digits = "0123456789abcdefghjkmnpqrstvwxyz"
+	ms := max(t.UnixMilli(), 0)
+	var prefix [10]byte
+	for i := len(prefix) - 1; i >= 0; i-- {
+		prefix[i] = digits[ms&31]
+		ms >>= 5
+	}
+	return string(prefix[:])
+}
+
+type auditPage struct {
+	Entries []AuditEntry `json:"entries"`
+	Next    string       `json:"next,omitempty"`
+}
+
+// maxScan bounds how many records one request looks at.
+const maxScan = 20_000
+
+// listAudit answers with audit records, newest first.
+func listAudit(c *call) error {
+	before, limit, err := c.page()
+	if err != nil {
+		return err
+	}
+	q := c.r.URL.Query()
+	out := auditPage{Entries: []AuditEntry{}}
+	for seen := 0; len(out.Entries) < limit && seen < maxScan; {
+		page, err := c.a.opt.Records.ListRecords(c.r.Context(), KindAudit, brigade.RecordQuery{Before: before, Limit: 500})
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			seen++
+			before = r.Key
+			var e AuditEntry
+			if err := json.Unmarshal(r.Data, &e); err != nil {
+				continue // somebody else's
+			}
+			if matches(q.Get("actor"), e.Actor) && matches(q.Get("action"), e.Action) && matches(q.Get("project"), e.Project) {
+				out.Entries = append(out.Entries, e)
+			}
+			if len(out.Entries) == limit {
+				break
+			}
+		}
+		if len(page) < 500 && len(out.Entries) < limit {
+			before = ""
+			break
+		}
+	}
+	out.Next = before
+	c.linkNext(out.Next)
+	return c.json(http.StatusOK, out)
+}
+
+func matches(want, is string) bool { return want == "" || want == is }
