@@ -81,6 +81,7 @@ func (x *execution) watch(stream io.ReadCloser) {
 	} else {
 		x.exit = x.exitOf(state)
 		x.exit.Outputs = x.outputs()
+		x.keep()
 	}
 	close(x.done)
 	if x.r.release(x.id) {
