@@ -68,7 +68,9 @@ func (c *Child) RunScript(ctx context.Context, run brigade.ScriptRun, host briga
 	}
 	waitErr := cmd.Wait()
 	s.requests.Wait()
-	return s.conclude(ctx, ending{done: done, read: readErr, wait: waitErr, overWall: overWall, stderr: last.String()})
+	return s.conclude(ctx, ending{
+		done: done, read: readErr, wait: waitErr, overWall: overWall, stderr: last.String(), peak: peakMemory(cmd.ProcessState),
+	})
 }
 
 // session is one script in its process.
@@ -185,6 +187,7 @@ type ending struct {
 	read, wait error
 	overWall   bool
 	stderr     string
+	peak       int64 // bytes of memory it had at the most; 0 when not known
 }
 
 // conclude makes the result, or the error that says why there is none.
@@ -207,7 +210,8 @@ func (s *session) conclude(ctx context.Context, e ending) (brigade.ScriptResult,
 
 // crash says why a process ended without a result.
 func (s *session) crash(e ending) error {
-	outOfMemory := strings.Contains(e.stderr, "out of memory") || strings.Contains(e.stderr, "cannot allocate memory") ||
+	// At the hard limit the Go runtime may die of any cause.
+	outOfMemory := e.peak > s.run.Limits.Memory || strings.Contains(e.stderr, "out of memory") || strings.Contains(e.stderr, "cannot allocate memory") ||
 		strings.Contains(e.stderr, memoryMessage)
 	switch {
 	case outOfMemory:

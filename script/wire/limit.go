@@ -24,7 +24,7 @@ func limitMemory(limit int64) error {
 		return nil
 	}
 	debug.SetMemoryLimit(limit / 5 * 4)
-	if err := hardLimit(limit + limit/4); err != nil {
+	if err := hardLimit(2 * limit); err != nil { // with room for the watch to be first
 		return err
 	}
 	go watchMemory(limit)
@@ -43,7 +43,11 @@ func watchMemory(limit int64) {
 			fmt.Fprintln(os.Stderr, memoryMessage)
 			os.Exit(2)
 		}
-		time.Sleep(20 * time.Millisecond)
+		pause := 20 * time.Millisecond
+		if used > uint64(limit)/2 {
+			pause = 2 * time.Millisecond
+		}
+		time.Sleep(pause)
 	}
 }
 

@@ -1,0 +1,6 @@
+package wire
+
+import "os"
+
+// peakMemory is not known here.
+func peakMemory(*os.ProcessState) int64 { return 0 }
