@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"time"
@@ -38,12 +39,13 @@ type ServerOptions struct {
 	// Retention is how long builds are kept where their project does not say.
 	Retention brigade.Retention
 
-	MaxBuilds int           // builds running at once; default 16
-	Drain     time.Duration // how long builds may go on after the first signal; default 30 s
-	Anonymous bool          // processes of this machine need no token for the API
-	OpenV1    bool          // v1's routes need no token at all
-	Origins   []string      // sites whose pages may use the API
-	Version   string        // of the program
+	MaxBuilds int            // builds running at once; default 16
+	Drain     time.Duration  // how long builds may go on after the first signal; default 30 s
+	Anonymous bool           // processes of this machine need no token for the API
+	OpenV1    bool           // v1's routes need no token at all
+	Origins   []string       // sites whose pages may use the API
+	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
+	Version   string         // of the program
 }
 
 // Server is a server, put together.
@@ -139,7 +141,7 @@ func (s *Server) makeIntake(context.Context) error {
 	var err error
 	s.intake, err = intake.New(intake.Options{
 		Store: s.Store, Feed: s.feed, Wake: s.dispatcher.Wake, Cancel: s.dispatcher.Cancel,
-		Limits: s.opt.Limits, Now: s.opt.Now, Log: s.opt.Log,
+		Remote: remoteOf(s.opt.Proxies), Limits: s.opt.Limits, Now: s.opt.Now, Log: s.opt.Log,
 	})
 	if err != nil {
 		return err
@@ -295,7 +297,7 @@ func (s *Server) makeAPI(ctx context.Context) (http.Handler, error) {
 	if made != "" {
 		s.opt.Log.Info("made a token for this user", "file", filepath.Join(s.opt.Dirs.State, "token"))
 	}
-	access := api.Access{OpenV1: s.opt.OpenV1, Origins: s.opt.Origins}
+	access := api.Access{OpenV1: s.opt.OpenV1, Origins: s.opt.Origins, Remote: remoteOf(s.opt.Proxies)}
 	if s.opt.Anonymous {
 		access.Anonymous = api.ScopeAdmin
 	}

@@ -27,7 +27,7 @@ type serverFlags struct {
 	githubAppKey, githubURL                  string
 	gitlabURL, giteaURL                      string
 	checkSuiteOnPR                           bool
-	origins                                  []string
+	origins, proxies                         []string
 	keepAge, keepFailedAge                   string
 	keepCount                                int
 }
@@ -67,6 +67,7 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 	fl.BoolVar(&f.anonymous, "anonymous", false, "processes of this machine need no token for the API")
 	fl.BoolVar(&f.openV1, "open-v1", false, "v1's read-only routes need no token at all, as in v1")
 	fl.StringArrayVar(&f.origins, "cors-origin", nil, "`site` whose pages may use the API; may be repeated")
+	fl.StringArrayVar(&f.proxies, "trusted-proxy", nil, "`address` or network of a proxy whose X-Forwarded-For is believed; may be repeated")
 	fl.StringVar(&f.baseURL, "base-url", "", "`URL` under which people reach the API, for links in reports")
 	fl.StringVar(&f.runner, "runner", "docker", "what runs the jobs: docker, process (no isolation from strangers), dummy")
 	fl.StringVar(&f.worker, "worker", "process", "what runs scripts: process (one each) or in-process")
@@ -176,6 +177,9 @@ func (s *State) serverOptions(f *serverFlags) (app.ServerOptions, error) {
 		opt.Worker.Args, opt.Worker.Env = []string{"worker"}, s.workerEnv()
 	default:
 		return none, brigade.Errorf(brigade.CodeUsage, "there is no worker %q", f.worker).WithHint("use process or in-process")
+	}
+	if opt.Proxies, err = app.ParseProxies(f.proxies); err != nil {
+		return none, err
 	}
 	if opt.Retention, err = f.retention(); err != nil {
 		return none, err
