@@ -227,3 +227,26 @@ func FuzzUnpack(f *testing.F) {
 		}
 	})
 }
+
+// TestWhichRecordsAreFlushed looks at how the transaction of a record was
+// committed: only deliveries may be lost with the machine.
+func TestWhichRecordsAreFlushed(t *testing.T) {
+	s := opened(t)
+	for _, c := range []struct {
+		kind  string
+		flush bool
+	}{{"token", true}, {brigade.KindDelivery, false}, {"audit", true}, {"schedule", true}, {brigade.KindDelivery, false}} {
+		if err := s.PutRecord(t.Context(), c.kind, "a", nil); err != nil {
+			t.Fatal(err)
+		}
+		if s.w.flushes != c.flush {
+			t.Errorf("a record of kind %s was flushed: %t, want %t", c.kind, s.w.flushes, c.flush)
+		}
+		if _, err := s.DeleteRecords(t.Context(), c.kind, "a", true); err != nil {
+			t.Fatal(err)
+		}
+		if s.w.flushes != c.flush {
+			t.Errorf("the end of a record of kind %s was flushed: %t, want %t", c.kind, s.w.flushes, c.flush)
+		}
+	}
+}
