@@ -102,7 +102,7 @@ func (a *App) wire(ctx context.Context) error {
 	a.feed = feed.New(feed.Options{Sinks: a.opt.Watch})
 	a.onClose("feed", func() error { a.feed.Close(); return nil })
 	if a.opt.Source.Temp == "" {
-		a.opt.Source.Temp = filepath.Join(a.opt.Dirs.State, "source")
+		a.opt.Source.Temp = a.sourceDir()
 	}
 	var err error
 	a.dispatcher, err = dispatch.New(dispatch.Options{

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,9 +22,11 @@ import (
 	"github.com/brigadecore/brigade/v3/gateway"
 	"github.com/brigadecore/brigade/v3/gateway/report"
 	"github.com/brigadecore/brigade/v3/intake"
+	"github.com/brigadecore/brigade/v3/metrics"
 	"github.com/brigadecore/brigade/v3/retention"
 	"github.com/brigadecore/brigade/v3/source"
 	"github.com/brigadecore/brigade/v3/store/sqlite"
+	"github.com/brigadecore/brigade/v3/trace"
 )
 
 // ServerOptions say what a server is made of.
@@ -39,13 +42,16 @@ type ServerOptions struct {
 	// Retention is how long builds are kept where their project does not say.
 	Retention brigade.Retention
 
-	MaxBuilds int            // builds running at once; default 16
-	Drain     time.Duration  // how long builds may go on after the first signal; default 30 s
-	Anonymous bool           // processes of this machine need no token for the API
-	OpenV1    bool           // v1's routes need no token at all
-	Origins   []string       // sites whose pages may use the API
-	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
-	Version   string         // of the program
+	MaxBuilds int           // builds running at once; default 16
+	Drain     time.Duration // how long builds may go on after the first signal; default 30 s
+	Anonymous bool          // processes of this machine need no token for the API
+	OpenV1    bool          // v1's routes need no token at all
+	Origins   []string      // sites whose pages may use the API
+	// Traces is the OpenTelemetry collector that is told of builds and jobs
+	// over OTLP/HTTP; empty: nobody is.
+	Traces  string
+	Proxies []netip.Prefix // whose X-Forwarded-For is believed
+	Version string         // of the program
 }
 
 // Server is a server, put together.
@@ -59,6 +65,7 @@ type Server struct {
 	reports   *report.Reports
 	// endStreams ends the API's streams, which would otherwise keep it open.
 	endStreams func()
+	metrics    *metrics.Metrics
 	parts      []*part
 }
 
@@ -86,7 +93,7 @@ func NewServer(ctx context.Context, opt ServerOptions) (*Server, error) {
 
 // wire makes the parts, each with what was made before.
 func (s *Server) wire(ctx context.Context) error {
-	steps := []func(context.Context) error{s.openServerStore, s.chooseServerRunner, s.openArtifacts, s.makeDispatcher, s.makeIntake, s.makeBackground, s.listen}
+	steps := []func(context.Context) error{s.openServerStore, s.chooseServerRunner, s.openArtifacts, s.makeFeed, s.makeDispatcher, s.makeIntake, s.makeBackground, s.listen}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
@@ -96,7 +103,7 @@ func (s *Server) wire(ctx context.Context) error {
 }
 
 func (s *Server) openServerStore(ctx context.Context) error {
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(s.opt.Dirs.State, "brigade.db"), Log: s.opt.Log})
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(s.opt.Dirs.State, "brigade.db"), Now: s.opt.Now, Log: s.opt.Log})
 	if err != nil {
 		return err
 	}
@@ -124,15 +131,37 @@ func (s *Server) openArtifacts(context.Context) error {
 	return err
 }
 
-func (s *Server) makeDispatcher(context.Context) error {
-	s.feed = feed.New(feed.Options{Sinks: s.opt.Watch})
+// makeFeed makes the feed and those who watch all of it: metrics and traces.
+func (s *Server) makeFeed(ctx context.Context) error {
+	s.metrics = metrics.New(metrics.Options{Version: s.opt.Version, Now: s.opt.Now})
+	if err := s.metrics.Prime(ctx, s.Store); err != nil {
+		return err
+	}
+	sinks := append(slices.Clone(s.opt.Watch), s.metrics.Watch)
+	if s.opt.Traces != "" {
+		exporter, err := trace.New(trace.Options{Endpoint: s.opt.Traces, Build: s.Store.Build, Version: s.opt.Version, Log: s.opt.Log})
+		if err != nil {
+			return err
+		}
+		sinks = append(sinks, exporter.Watch)
+		s.onClose("traces", func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			return exporter.Close(ctx)
+		})
+	}
+	s.feed = feed.New(feed.Options{Sinks: sinks})
 	s.onClose("feed", func() error { s.feed.Close(); return nil })
+	return nil
+}
+
+func (s *Server) makeDispatcher(context.Context) error {
 	var err error
 	s.dispatcher, err = dispatch.New(dispatch.Options{
 		Store: s.Store, Feed: s.feed, Worker: s.worker(), Runner: s.Runner,
-		Source: trees{source.New(source.Options{Clone: true, Optional: true, Temp: filepath.Join(s.opt.Dirs.State, "source")})},
+		Source: trees{source.New(source.Options{Clone: true, Optional: true, Temp: s.sourceDir()})},
 		Deps:   s.dependencies(), Owner: owner(), Grace: s.opt.Grace, MaxJobs: s.opt.MaxJobs, MaxBuilds: s.opt.MaxBuilds,
-		Artifacts: s.artifacts, LogCap: s.opt.LogCap, Limits: s.opt.Options.Limits, Env: s.opt.Worker.ScriptEnv, Now: s.opt.Now, Log: s.opt.Log,
+		Artifacts: s.artifacts, LogCap: s.opt.LogCap, Limits: s.opt.Options.Limits, Env: s.opt.Worker.ScriptEnv, Trace: s.opt.Traces != "", Now: s.opt.Now, Log: s.opt.Log,
 	})
 	return err
 }
@@ -141,7 +170,7 @@ func (s *Server) makeIntake(context.Context) error {
 	var err error
 	s.intake, err = intake.New(intake.Options{
 		Store: s.Store, Feed: s.feed, Wake: s.dispatcher.Wake, Cancel: s.dispatcher.Cancel,
-		Remote: remoteOf(s.opt.Proxies), Limits: s.opt.Limits, Now: s.opt.Now, Log: s.opt.Log,
+		Observe: s.metrics.Observe, Remote: remoteOf(s.opt.Proxies), Limits: s.opt.Limits, Now: s.opt.Now, Log: s.opt.Log,
 	})
 	if err != nil {
 		return err
@@ -303,7 +332,7 @@ func (s *Server) makeAPI(ctx context.Context) (http.Handler, error) {
 	}
 	a, err := api.New(api.Options{
 		Store: s.Store, Records: s.Store, Feed: s.feed, Control: control{s}, Schedules: schedules{s.opt.Now},
-		Deliveries: s.intake, Artifacts: openArtifacts{s.artifacts}, CheckProject: intake.Check,
+		Deliveries: s.intake, Artifacts: openArtifacts{s.artifacts}, CheckProject: intake.Check, Metrics: s.metrics.Handler(),
 		ProjectsChanged: func() { s.intake.Invalidate(); s.schedules.Wake() },
 		Access:          access, Version: s.opt.Version, Now: s.opt.Now, Log: s.opt.Log,
 	})

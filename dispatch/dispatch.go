@@ -40,8 +40,11 @@ type Options struct {
 	// Env is what a script finds in process.env besides the build's own
 	// BRIGADE_ variables.
 	Env map[string]string
-	Now func() time.Time
-	Log *slog.Logger
+	// Trace gives every job its TRACEPARENT, not only those of events that
+	// came with a trace.
+	Trace bool
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Source gets the files of a build.

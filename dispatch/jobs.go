@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/traceparent"
 )
 
 // JobLog returns what a job of this build has printed: brigade.Host.
@@ -192,7 +194,7 @@ func (x *jobRun) execute(ctx context.Context) (brigade.Exit, error) {
 
 func (x *jobRun) start(ctx context.Context) (brigade.Execution, error) {
 	run := brigade.JobRun{
-		Job: x.job, Build: x.r.build0, Project: x.r.project,
+		Job: x.traced(), Build: x.r.build0, Project: x.r.project,
 		Log: x.log, Notify: x.notify,
 	}
 	if x.job.Spec.UseSource {
@@ -215,6 +217,24 @@ func (x *jobRun) start(ctx context.Context) (brigade.Execution, error) {
 		x.saveOrWarn()
 	}
 	return running, nil
+}
+
+// traced is the job as the runner gets it: with its place in the trace as
+// TRACEPARENT, when there is a trace and the script did not set one.
+func (x *jobRun) traced() *brigade.Job {
+	parent := x.r.build0.Event.TraceParent
+	x.r.mu.Lock()
+	j := *x.job
+	x.r.mu.Unlock()
+	if _, set := j.Spec.Env["TRACEPARENT"]; set || parent == "" && !x.r.d.opt.Trace {
+		return &j
+	}
+	j.Spec.Env = maps.Clone(j.Spec.Env)
+	if j.Spec.Env == nil {
+		j.Spec.Env = map[string]brigade.EnvValue{}
+	}
+	j.Spec.Env["TRACEPARENT"] = brigade.EnvValue{Value: traceparent.Job(parent, x.r.id, j.ID, j.Attempt).String()}
+	return &j
 }
 
 // startOrAttach finds a job that was under way before a restart again, or

@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -267,4 +268,33 @@ func TestTokensInPayloadsAreMasked(t *testing.T) {
 	if got := b.log(""); got != "the token is ***\n" {
 		t.Errorf("log = %q", got)
 	}
+}
+
+func TestJobsKnowTheirTrace(t *testing.T) {
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for event, want := range map[string]bool{parent: true, "": false} {
+		var seen string
+		b := newBench(t, func(ctx context.Context, _ brigade.ScriptRun, host brigade.Host) (brigade.ScriptResult, error) {
+			_, err := host.RunJob(ctx, spec("job"))
+			return handled, err
+		}, func(o *dispatch.Options) { o.Runner = envRunner{dummy.New(dummy.Options{}), &seen} })
+		b.run(context.Background(), brigade.Event{Type: "exec", TraceParent: event})
+		if got := strings.HasPrefix(seen, "00-0af7651916cd43dd8448eb211c80319c-"); got != want || seen == parent {
+			t.Errorf("with %q: TRACEPARENT = %q", event, seen)
+		}
+		if _, kept := b.job("job").Spec.Env["TRACEPARENT"]; kept {
+			t.Error("the place in the trace is part of the job's description")
+		}
+	}
+}
+
+// envRunner notes TRACEPARENT.
+type envRunner struct {
+	*dummy.Runner
+	seen *string
+}
+
+func (e envRunner) Start(ctx context.Context, run brigade.JobRun) (brigade.Execution, error) {
+	*e.seen = run.Job.Spec.Env["TRACEPARENT"].Value
+	return e.Runner.Start(ctx, run)
 }

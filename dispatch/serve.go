@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,16 +18,12 @@ const (
 )
 
 // Serve starts waiting builds as the limits allow, until ctx ends. Builds that
-// run then go on: see Shutdown. Store must be a brigade.Waiter.
+// run then go on: see Shutdown.
 func (d *Dispatcher) Serve(ctx context.Context) error {
-	waiter, ok := d.opt.Store.(brigade.Waiter)
-	if !ok {
-		return errors.New("dispatch: the store cannot show its queue")
-	}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		if err := d.round(ctx, waiter); err != nil && ctx.Err() == nil {
+		if err := d.round(ctx); err != nil && ctx.Err() == nil {
 			d.opt.Log.Error("look at the queue", "err", err)
 		}
 		select {
@@ -49,12 +44,12 @@ func (d *Dispatcher) Wake() {
 }
 
 // round starts what may start now.
-func (d *Dispatcher) round(ctx context.Context, waiter brigade.Waiter) error {
+func (d *Dispatcher) round(ctx context.Context) error {
 	now := d.load()
 	if d.opt.MaxBuilds > 0 && now.total >= d.opt.MaxBuilds {
 		return nil // the end of a build wakes us
 	}
-	waiting, err := waiter.Waiting(ctx, lookEach, lookLimit)
+	waiting, err := d.opt.Store.Waiting(ctx, lookEach, lookLimit)
 	if err != nil {
 		return fmt.Errorf("read the queue: %w", err)
 	}

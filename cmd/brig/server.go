@@ -25,7 +25,7 @@ type serverFlags struct {
 	scriptMemory, logCap                     string
 	githubAppID                              int64
 	githubAppKey, githubURL                  string
-	gitlabURL, giteaURL                      string
+	gitlabURL, giteaURL, traces              string
 	checkSuiteOnPR                           bool
 	origins, proxies                         []string
 	keepAge, keepFailedAge                   string
@@ -87,6 +87,7 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.gitlabURL, "gitlab-url", "", "`URL` of the GitLab server of projects whose repository names none; default https://gitlab.com")
 	fl.StringVar(&f.giteaURL, "gitea-url", "", "`URL` of the Gitea or Forgejo server of projects whose repository names none")
 	fl.BoolVar(&f.checkSuiteOnPR, "check-suite-on-pr", false, "request a check suite for every pull request")
+	fl.StringVar(&f.traces, "traces", "", "`URL` of an OpenTelemetry collector (OTLP over HTTP), such as http://localhost:4318")
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	fixed := func(flag string, values ...string) {
@@ -166,7 +167,7 @@ func (s *State) serverOptions(f *serverFlags) (app.ServerOptions, error) {
 		},
 		API: f.api, Gateways: f.gateways, BaseURL: f.baseURL,
 		MaxBuilds: f.maxBuilds, Drain: f.drain, Anonymous: f.anonymous, OpenV1: f.openV1, Origins: f.origins,
-		GitLabURL: f.gitlabURL, GiteaURL: f.giteaURL, Version: versionInfo().Version,
+		GitLabURL: f.gitlabURL, GiteaURL: f.giteaURL, Traces: f.traces, Version: versionInfo().Version,
 	}
 	switch f.worker {
 	case "in-process":
