@@ -79,7 +79,7 @@ function fromError(value) {
 
 const statics = {
   poolSize: 8192,
-  from(value, encodingOrOffset, length) {
+  from: function from(value, encodingOrOffset, length) {
     if (typeof value === 'string') return fromText(value, encodingOrOffset);
     if (typeof value === 'object' && value !== null) {
       if (isArrayBuffer(value)) return fromArrayBuffer(value, encodingOrOffset, length);
@@ -96,33 +96,33 @@ const statics = {
     }
     throw fromError(value);
   },
-  of(...items) { return fromArrayLike(items); },
-  copyBytesFrom(view, offset = 0, length = undefined) {
+  of: function of(...items) { return fromArrayLike(items); },
+  copyBytesFrom: function copyBytesFrom(view, offset = 0, length = undefined) {
     if (!ArrayBuffer.isView(view) || view.length === undefined) throw invalidArgType('view', 'TypedArray', view);
     check.integer(offset, 'offset', 0);
     const part = view.subarray(offset, length === undefined ? view.length : offset + length);
     return Buffer.from(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
   },
-  alloc(size, fill, encoding) {
+  alloc: function alloc(size, fill, encoding) {
     checkSize(size);
     const out = new FastBuffer(size);
     return fill !== undefined && fill !== 0 && size > 0 ? out.fill(fill, encoding) : out;
   },
-  allocUnsafe(size) { checkSize(size); return new FastBuffer(size); },
-  allocUnsafeSlow(size) { checkSize(size); return new FastBuffer(size); },
-  isBuffer(value) { return value instanceof Buffer; },
-  isEncoding(encoding) { return typeof encoding === 'string' && encoding.length !== 0 && normalize(encoding) !== undefined; },
-  byteLength(value, encoding) {
+  allocUnsafe: function allocUnsafe(size) { checkSize(size); return new FastBuffer(size); },
+  allocUnsafeSlow: function allocUnsafeSlow(size) { checkSize(size); return new FastBuffer(size); },
+  isBuffer: function isBuffer(value) { return value instanceof Buffer; },
+  isEncoding: function isEncoding(encoding) { return typeof encoding === 'string' && encoding.length !== 0 && normalize(encoding) !== undefined; },
+  byteLength: function byteLength(value, encoding) {
     if (typeof value === 'string') return encodings.byteLength(value, normalize(encoding) || 'utf8');
     if (ArrayBuffer.isView(value) || isArrayBuffer(value)) return value.byteLength;
     throw invalidArgType('string', ['string', 'Buffer', 'ArrayBuffer'], value);
   },
-  compare(a, b) {
+  compare: function compare(a, b) {
     if (!(a instanceof Uint8Array)) throw invalidArgType('buf1', ['Buffer', 'Uint8Array'], a);
     if (!(b instanceof Uint8Array)) throw invalidArgType('buf2', ['Buffer', 'Uint8Array'], b);
     return a === b ? 0 : encodings.compare(a, b);
   },
-  concat(list, length) {
+  concat: function concat(list, length) {
     check.array(list, 'list');
     if (list.length === 0) return new FastBuffer(0);
     if (length === undefined) length = list.reduce((sum, part) => sum + (part && part.length || 0), 0);

@@ -49,6 +49,7 @@ type parser struct {
 	buf        strings.Builder
 	override   state
 	overriding bool
+	user, pass strings.Builder
 	atSign     bool
 	inBrackets bool
 	passSeen   bool
@@ -278,6 +279,7 @@ func (p *parser) authority(c rune) (state, error) {
 			return stateDone, ErrInvalid
 		}
 		p.at -= utf8.RuneCountInString(p.take()) + 1
+		p.url.Username, p.url.Password = p.user.String(), p.pass.String()
 		return stateHost, nil
 	default:
 		p.buf.WriteRune(c)
@@ -288,13 +290,10 @@ func (p *parser) authority(c rune) (state, error) {
 func (p *parser) credentials(text string) {
 	if !p.passSeen {
 		user, pass, found := strings.Cut(text, ":")
-		p.url.Username += encode(user, userinfoSet)
-		if p.passSeen = found; found {
-			p.url.Password += encode(pass, userinfoSet)
-		}
-		return
+		p.user.WriteString(encode(user, userinfoSet))
+		p.passSeen, text = found, pass
 	}
-	p.url.Password += encode(text, userinfoSet)
+	p.pass.WriteString(encode(text, userinfoSet))
 }
 
 func (p *parser) host(s state, c rune) (state, error) {

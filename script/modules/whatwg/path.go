@@ -83,9 +83,11 @@ func (p *parser) pathStep(s state, c rune) (state, error) {
 		return p.query(c)
 	case stateFragment:
 		if c == eof {
+			text := *p.url.Fragment + encode(p.take(), fragmentSet)
+			p.url.Fragment = &text
 			return stateDone, nil
 		}
-		*p.url.Fragment += encode(string(c), fragmentSet)
+		p.buf.WriteRune(c)
 		return s, nil
 	}
 	return stateDone, nil
@@ -152,6 +154,12 @@ func (p *parser) path(c rune) (state, error) {
 }
 
 func (p *parser) opaque(c rune) (state, error) {
+	if c != '?' && c != '#' && c != eof {
+		p.buf.WriteRune(c)
+		return stateOpaquePath, nil
+	}
+	text := *p.url.Opaque + encode(p.take(), c0Set)
+	p.url.Opaque = &text
 	switch c {
 	case '?':
 		p.url.Query = new(string)
@@ -159,12 +167,8 @@ func (p *parser) opaque(c rune) (state, error) {
 	case '#':
 		p.url.Fragment = new(string)
 		return stateFragment, nil
-	case eof:
-		return stateDone, nil
 	}
-	text := *p.url.Opaque + encode(string(c), c0Set)
-	p.url.Opaque = &text
-	return stateOpaquePath, nil
+	return stateDone, nil
 }
 
 func (p *parser) query(c rune) (state, error) {
