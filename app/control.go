@@ -76,3 +76,18 @@ type openArtifacts struct{ store artifact.Store }
 func (o openArtifacts) OpenArtifact(ctx context.Context, j *brigade.Job, a brigade.Artifact) (io.ReadCloser, error) {
 	return o.store.OpenArtifact(ctx, j.BuildID, j.ID, a.Name)
 }
+
+// deletes is a store from which a build goes with its artifacts.
+type deletes struct {
+	brigade.Store
+	artifacts artifact.Store
+}
+
+// DeleteBuild removes the artifacts first: what is left when it fails half-way
+// can be deleted again.
+func (d deletes) DeleteBuild(ctx context.Context, id string) error {
+	if err := d.artifacts.DeleteArtifacts(ctx, id); err != nil {
+		return err
+	}
+	return d.Store.DeleteBuild(ctx, id)
+}

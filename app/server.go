@@ -17,6 +17,7 @@ import (
 	"github.com/brigadecore/brigade/v3/api"
 	"github.com/brigadecore/brigade/v3/artifact"
 	"github.com/brigadecore/brigade/v3/artifact/dir"
+	"github.com/brigadecore/brigade/v3/artifact/s3"
 	"github.com/brigadecore/brigade/v3/dispatch"
 	"github.com/brigadecore/brigade/v3/feed"
 	"github.com/brigadecore/brigade/v3/gateway"
@@ -47,6 +48,9 @@ type ServerOptions struct {
 	Anonymous bool          // processes of this machine need no token for the API
 	OpenV1    bool          // v1's routes need no token at all
 	Origins   []string      // sites whose pages may use the API
+	// Bucket is where artifacts are kept; without a name it is a directory
+	// of this machine.
+	Bucket s3.Options
 	// Traces is the OpenTelemetry collector that is told of builds and jobs
 	// over OTLP/HTTP; empty: nobody is.
 	Traces  string
@@ -125,10 +129,18 @@ func (s *Server) chooseServerRunner(ctx context.Context) error {
 	return err
 }
 
-func (s *Server) openArtifacts(context.Context) error {
-	store, err := dir.Open(filepath.Join(s.opt.Dirs.State, "artifacts"))
+func (s *Server) openArtifacts(ctx context.Context) error {
+	if s.opt.Bucket.Bucket == "" {
+		store, err := dir.Open(filepath.Join(s.opt.Dirs.State, "artifacts"))
+		s.artifacts = store
+		return err
+	}
+	store, err := s3.Open(s.opt.Bucket)
+	if err != nil {
+		return err
+	}
 	s.artifacts = store
-	return err
+	return store.Check(ctx)
 }
 
 // makeFeed makes the feed and those who watch all of it: metrics and traces.
@@ -331,7 +343,7 @@ func (s *Server) makeAPI(ctx context.Context) (http.Handler, error) {
 		access.Anonymous = api.ScopeAdmin
 	}
 	a, err := api.New(api.Options{
-		Store: s.Store, Records: s.Store, Feed: s.feed, Control: control{s}, Schedules: schedules{s.opt.Now},
+		Store: deletes{s.Store, s.artifacts}, Records: s.Store, Feed: s.feed, Control: control{s}, Schedules: schedules{s.opt.Now},
 		Deliveries: s.intake, Artifacts: openArtifacts{s.artifacts}, CheckProject: intake.Check, Metrics: s.metrics.Handler(),
 		ProjectsChanged: func() { s.intake.Invalidate(); s.schedules.Wake() },
 		Access:          access, Version: s.opt.Version, Now: s.opt.Now, Log: s.opt.Log,

@@ -11,6 +11,7 @@ import (
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/app"
+	"github.com/brigadecore/brigade/v3/artifact/s3"
 	"github.com/brigadecore/brigade/v3/gateway"
 	"github.com/brigadecore/brigade/v3/gateway/forge"
 )
@@ -26,6 +27,8 @@ type serverFlags struct {
 	githubAppID                              int64
 	githubAppKey, githubURL                  string
 	gitlabURL, giteaURL, traces              string
+	s3Endpoint, s3Region, s3Bucket, s3Prefix string
+	s3PathStyle                              bool
 	checkSuiteOnPR                           bool
 	origins, proxies                         []string
 	keepAge, keepFailedAge                   string
@@ -44,7 +47,8 @@ The API listens on loopback only unless told otherwise. At the first start a
 token for this user is written to the file "token" in the data directory.
 
 Secrets come from the environment: BRIGADE_GITHUB_SECRET is the key of
-signatures for projects without a shared secret of their own.`,
+signatures for projects without a shared secret of their own, and the keys of
+an S3 bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`,
 		Example: `  brig server --runner docker
   brig server --gateways :7744 --gateways-cert cert.pem --gateways-key key.pem
   brig server --github-app-id 123 --github-app-key app.pem --base-url https://ci.example.org`,
@@ -87,6 +91,11 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.gitlabURL, "gitlab-url", "", "`URL` of the GitLab server of projects whose repository names none; default https://gitlab.com")
 	fl.StringVar(&f.giteaURL, "gitea-url", "", "`URL` of the Gitea or Forgejo server of projects whose repository names none")
 	fl.BoolVar(&f.checkSuiteOnPR, "check-suite-on-pr", false, "request a check suite for every pull request")
+	fl.StringVar(&f.s3Bucket, "s3-bucket", "", "`name` of an S3-compatible bucket that keeps artifacts; default a directory")
+	fl.StringVar(&f.s3Endpoint, "s3-endpoint", "", "`URL` of the bucket's service; default Amazon's")
+	fl.StringVar(&f.s3Region, "s3-region", "", "`region` of the bucket")
+	fl.StringVar(&f.s3Prefix, "s3-prefix", "", "`path` in the bucket")
+	fl.BoolVar(&f.s3PathStyle, "s3-path-style", false, "put the bucket into the path of URLs, as most services but Amazon's want it")
 	fl.StringVar(&f.traces, "traces", "", "`URL` of an OpenTelemetry collector (OTLP over HTTP), such as http://localhost:4318")
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
@@ -168,6 +177,10 @@ func (s *State) serverOptions(f *serverFlags) (app.ServerOptions, error) {
 		API: f.api, Gateways: f.gateways, BaseURL: f.baseURL,
 		MaxBuilds: f.maxBuilds, Drain: f.drain, Anonymous: f.anonymous, OpenV1: f.openV1, Origins: f.origins,
 		GitLabURL: f.gitlabURL, GiteaURL: f.giteaURL, Traces: f.traces, Version: versionInfo().Version,
+	}
+	opt.Bucket = s3.Options{
+		Endpoint: f.s3Endpoint, Region: f.s3Region, Bucket: f.s3Bucket, Prefix: f.s3Prefix, PathStyle: f.s3PathStyle,
+		AccessKey: s.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: s.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: s.Getenv("AWS_SESSION_TOKEN"),
 	}
 	switch f.worker {
 	case "in-process":
