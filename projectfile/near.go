@@ -54,6 +54,9 @@ func walkPaths(t reflect.Type, path string, visit func(string)) {
 	}
 }
 
+// Nearest is the name that is spelled nearly like s; "" when there is none.
+func Nearest(s string, names []string) string { return nearName(s, names) }
+
 // nearName is the name that differs from s by the case of letters or by at most
 // two letters, a third of it at the most; "" when there is none.
 func nearName(s string, names []string) string {

@@ -196,7 +196,7 @@ func (r *reader) document(n *yaml.Node, depth int, inList bool) {
 
 // add checks a project that was read from n and takes it in.
 func (r *reader) add(n *yaml.Node, p *brigade.Project) {
-	err := checkValues(p)
+	err := CheckValues(p)
 	if err == nil && r.check != nil {
 		err = r.check(p)
 	}

@@ -34,9 +34,10 @@ var (
 	pullPolicies = []string{"", "Always", "IfNotPresent", "Never"}
 )
 
-// checkValues checks what is the same for every installation. What projects say
-// about events is checked by whoever handles them.
-func checkValues(p *brigade.Project) error {
+// CheckValues reports what is wrong with values whose rules are the same in
+// every installation, as a CodeInvalid error that begins with the setting's
+// path. What projects say about events is checked by whoever handles them.
+func CheckValues(p *brigade.Project) error {
 	if err := CheckName(p.Name); err != nil {
 		return err
 	}

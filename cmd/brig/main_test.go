@@ -325,7 +325,7 @@ func TestInitRunsAtOnce(t *testing.T) {
 
 func TestHelpHasExamples(t *testing.T) {
 	sh := newShell(t)
-	for _, args := range [][]string{{"run"}, {"rerun"}, {"build"}, {"build", "list"}, {"build", "get"}, {"build", "logs"}, {"build", "delete"}, {"init"}, {"install"}, {"version"}} {
+	for _, args := range [][]string{{"run"}, {"rerun"}, {"build"}, {"build", "list"}, {"build", "get"}, {"build", "logs"}, {"build", "delete"}, {"project"}, {"project", "apply"}, {"project", "create"}, {"project", "get"}, {"project", "export"}, {"secret"}, {"secret", "set"}, {"init"}, {"install"}, {"version"}} {
 		out, _, code := sh.brig(append(args, "--help")...)
 		if code != 0 || !strings.Contains(out, "Examples:") {
 			t.Errorf("%v: exit %d\n%s", args, code, out)

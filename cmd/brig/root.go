@@ -64,7 +64,7 @@ func unknownCommand(cmd *cobra.Command, argv []string) error {
 // commands lists every command: one file each.
 func commands() []func(*State) *cobra.Command {
 	return []func(*State) *cobra.Command{
-		newRun, newRerun, newBuild, newServer, newInit, newInstall, newVersion, newExitCodes, newWorker,
+		newRun, newRerun, newBuild, newProject, newSecretCommand, newServer, newInit, newInstall, newVersion, newExitCodes, newWorker,
 	}
 }
 
