@@ -130,7 +130,7 @@ func (x *exchanges) transport(spec map[string]any) (http.RoundTripper, error) {
 	if t := x.transports[key]; t != nil {
 		return t, nil
 	}
-	var base http.RoundTripper = http.DefaultTransport
+	base := http.DefaultTransport
 	if x.env.HTTP != nil && x.env.HTTP.Transport != nil {
 		base = x.env.HTTP.Transport
 	}

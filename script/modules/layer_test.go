@@ -89,6 +89,18 @@ func TestConsoleLevels(t *testing.T) {
 	}
 }
 
+func TestStacksReadAsInNode(t *testing.T) {
+	source := "function deploy() { throw new TypeError('boom'); }\ntry { deploy(); } catch (e) { console.log(e.stack); console.log(e); console.log('log:', 'x\\n\\tat com.acme.Main(Main.java:12)'); }"
+	out, err := runScript(t, "/x.js", source, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack := "TypeError: boom\n    at deploy (/x.js:1:27)\n    at /x.js:2:13\n"
+	if want := stack + stack + "log: x\n\tat com.acme.Main(Main.java:12)\n"; out != want {
+		t.Errorf("got %s\nwant %s", out, want)
+	}
+}
+
 // BenchmarkHello is a script that prints, with and without the layer; the
 // ratio is what the layer costs a script that does not use it.
 func BenchmarkHello(b *testing.B) {

@@ -3,10 +3,14 @@
 
 const IN_STEP = 2;
 let formatModule;
+// text is one message; an error's stack in it is shown as Node shows it.
 function text(args) {
-  if (args.length === 1 && typeof args[0] === 'string') return args[0];
-  formatModule = formatModule || require('internal/format');
-  return formatModule.formatWithOptions(undefined, ...args);
+  let out = args[0];
+  if (args.length !== 1 || typeof out !== 'string') {
+    formatModule = formatModule || require('internal/format');
+    out = formatModule.formatWithOptions(undefined, ...args);
+  }
+  return out.includes('\n\tat ') ? require('internal/inspect_names').nodeFrames(out) : out;
 }
 
 function Console(options) {

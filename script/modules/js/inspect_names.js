@@ -112,20 +112,26 @@ function improveStack(stack, constructor, name, tag) {
   return size === 0 ? `${heading}: ${stack}` : `${heading}${stack.slice(size)}`;
 }
 
+const ENGINE_FRAME = /\n\tat ([^\n]*?)(?::(\d+):(\d+)\(\d+\)(\)?)|\(native\))(?=\n|$)/g;
+
 // nodeFrames rewrites the frame lines of the engine as Node writes them, and
-// leaves out those of the engine and of this layer.
+// leaves out those of the engine and of this layer. Other text stays: a stack
+// trace of Java, say, begins its lines alike.
 function nodeFrames(stack) {
-  if (!stack.includes('\n\tat ')) return stack.endsWith('\n') ? stack.slice(0, -1) : stack;
-  return stack.replace(/\n\tat (.*?)(?=\n|$)/g, (_, frame) => {
-    if (frame.endsWith('(native)') || frame.includes('brigade:') || frame.includes('node:')) return '';
-    return `\n    at ${frame.replace(/\(\d+\)(\)?)$/, '$1')}`;
-  }).replace(/\n$/, '');
+  if (!stack.includes('\n\tat ')) return stack;
+  let found = false;
+  const text = stack.replace(ENGINE_FRAME, (_, place, line, column, close) => {
+    found = true;
+    if (line === undefined || place.includes('brigade:')) return '';
+    return `\n    at ${place}:${line}:${column}${close}`;
+  });
+  return found && text.endsWith('\n') ? text.slice(0, -1) : text;
 }
 
 function stackOf(err) {
   let stack;
   try { stack = err.stack; } catch { /* a getter that throws */ }
-  return stack ? nodeFrames(String(stack)) : Error.prototype.toString.call(err);
+  return stack ? nodeFrames(String(stack)).replace(/\n$/, '') : Error.prototype.toString.call(err);
 }
 
 function errorText(err, constructor, tag, ctx, keys) {
