@@ -141,7 +141,7 @@ func (c *call) identify() (*Identity, error) {
 	case v == nil:
 		err = brigade.Errorf(brigade.CodeDenied, "unknown kind of token")
 	case !c.a.failures.ok(c.remote(), time.Now()):
-		return nil, c.unauthorized("") // looking at it costs more than our own
+		return nil, c.unauthorized("too many failed attempts") // looking at it costs more than at one of ours
 	default:
 		who, err = v.Verify(c.r.Context(), token)
 	}

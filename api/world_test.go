@@ -27,7 +27,6 @@ type control struct {
 	mu    sync.Mutex
 	jobs  []string // canceled
 	subs  []Submission
-	keys  map[string]string
 }
 
 func (c *control) Submit(ctx context.Context, p *brigade.Project, e brigade.Event, s Submission) (*brigade.Build, bool, error) {

@@ -36,7 +36,7 @@ func TestPlacesAreStableAndDiffer(t *testing.T) {
 	if build.Sampled || !Build("", "b1").Sampled || !Build("junk", "b1").Sampled {
 		t.Error("the sampling decision of the event is not kept")
 	}
-	if Build("", "b1") != Build("", "b1") || Build("", "b1").TraceID == Build("", "b2").TraceID {
+	if one, same := Build("", "b1"), Build("", "b1"); one != same || one.TraceID == Build("", "b2").TraceID {
 		t.Error("traces of their own are not by build")
 	}
 	spans := map[string]bool{}
