@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/feed"
 )
 
 // decodeBase64 returns what base64 in the values of v1's builds hides.
@@ -285,4 +287,66 @@ func TestALostChannelStartsAgain(t *testing.T) {
 	}
 	w.feed.Close() // as for a subscriber that lags behind
 	s.expect("build", "", "")
+}
+
+// TestManyFollowersMissNothing lets clients come and go, and lose their
+// channels, while a log grows: each sees every line once and in order.
+func TestManyFollowersMissNothing(t *testing.T) {
+	small := feed.New(feed.Options{Queue: 2}) // channels are lost all the time
+	w := newWorld(t, func(o *Options) { o.Feed, o.Limits.Poll = small, 20*time.Millisecond })
+	defer small.Close()
+	const lines, clients = 1500, 12
+	path := "/api/builds/" + w.running.ID + "/logs?follow"
+	var wg sync.WaitGroup
+	for n := range clients {
+		wg.Go(func() {
+			last := int64(0)
+			for visit := 0; ; visit++ {
+				r, err := http.NewRequest("GET", w.server.URL+path, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Header.Set("Authorization", "Bearer "+w.reader)
+				r.Header.Set("Last-Event-ID", fmt.Sprint(last))
+				resp, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				s := &sseStream{t: t, lines: bufio.NewReader(resp.Body)}
+				leave := last + int64(50*(n+1)) + int64(visit)
+				for e := s.next(); ; e = s.next() {
+					if e.name == "end" || e.name == "" || n > 0 && last >= leave {
+						resp.Body.Close()
+						if e.name == "end" {
+							if last != lines {
+								t.Errorf("client %d saw the end after line %d", n, last)
+							}
+							return
+						}
+						break
+					}
+					if e.id != fmt.Sprint(last+1) {
+						t.Errorf("client %d got line %s after %d", n, e.id, last)
+						resp.Body.Close()
+						return
+					}
+					last++
+				}
+				if n > 0 && last > 0 && visit > 200 {
+					t.Errorf("client %d gets nowhere", n)
+					return
+				}
+			}
+		})
+	}
+	for from := int64(1); from <= lines; from += 5 {
+		batch := w.log(w.running.ID, "", from, "a", "b", "c", "d", "e")
+		small.Publish(brigade.Change{Time: epoch, BuildID: w.running.ID, Lines: batch})
+	}
+	b, err := w.store.UpdateBuild(context.Background(), w.running.ID, func(b *brigade.Build) error { b.State = brigade.StateSucceeded; return nil })
+	w.must(err)
+	small.Publish(brigade.Change{Time: epoch, BuildID: b.ID, Build: b})
+	wg.Wait()
 }
