@@ -94,6 +94,10 @@ func (r *reader) structure(n *yaml.Node, fields []field, v reflect.Value, path s
 		i, ok := index[f.key.Value]
 		if !ok {
 			meant := ""
+			if len(r.problems) >= maxProblems {
+				r.more++ // without looking for what was meant
+				continue
+			}
 			if near := nearest(f.key.Value, path, names); near != "" {
 				meant = "; did you mean " + near + "?"
 			}

@@ -108,9 +108,13 @@ func truth(name string, of func(*brigade.Project) *bool) key {
 		name: name,
 		get:  func(p *brigade.Project) (string, error) { return strconv.FormatBool(*of(p)), nil },
 		set: func(p *brigade.Project, v string) (string, error) {
-			value, err := strconv.ParseBool(strings.ToLower(strings.TrimSpace(v)))
-			*of(p) = value && err == nil
-			if err != nil {
+			switch strings.ToLower(strings.TrimSpace(v)) {
+			case "true", "1":
+				*of(p) = true
+			case "false", "0":
+				*of(p) = false
+			default:
+				*of(p) = false
 				return "neither true nor false, and taken as false", nil
 			}
 			return "", nil

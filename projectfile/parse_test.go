@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,6 +186,7 @@ func TestParseBounds(t *testing.T) {
 		"anchors":    "kind: Project\nname: a\nsecrets: {a: " + strings.Repeat("!!str ", 1000) + "}",
 		"nul":        "kind: Project\nname: \"a\x00b\"\n",
 		"not utf-8":  "kind: Project\nname: a\xff\n",
+		"unknown":    "kind: Project\nname: a\n" + strings.Repeat("x", 50) + ": 1\n" + manyKeys(200_000),
 		"list depth": "[[[[{kind: Project, name: a}]]]]",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,6 +202,15 @@ func TestParseBounds(t *testing.T) {
 			t.Errorf("%q: %v %v", nothing, projects, err)
 		}
 	}
+}
+
+// manyKeys are n lines of YAML, each with a key of its own.
+func manyKeys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "k%d: v\n", i)
+	}
+	return b.String()
 }
 
 func FuzzParse(f *testing.F) {
