@@ -19,11 +19,17 @@ import (
 // to the program that the pipeline builds and name a thousand others.
 type dependencies struct {
 	opt Options
+	// strangers are the projects of a server: what they bring along, such as
+	// an .npmrc, sees nothing of the server's environment, and trees are
+	// copies, so that no script changes what another one loads.
+	strangers bool
 }
 
 var _ dispatch.Dependencies = (*dependencies)(nil)
 
-func (a *App) dependencies() dispatch.Dependencies { return &dependencies{opt: a.opt} }
+func (a *App) dependencies(strangers bool) dispatch.Dependencies {
+	return &dependencies{opt: a.opt, strangers: strangers}
+}
 
 // Install implements dispatch.Dependencies.
 func (d *dependencies) Install(ctx context.Context, req dispatch.DependencyRequest) (string, error) {
@@ -31,7 +37,7 @@ func (d *dependencies) Install(ctx context.Context, req dispatch.DependencyReque
 	if err != nil || manifest == nil {
 		return "", err
 	}
-	installer, err := NewInstaller(d.opt.Dirs, d.opt.Environ)
+	installer, err := d.installer()
 	if err != nil {
 		return "", err
 	}
@@ -46,6 +52,21 @@ func (d *dependencies) Install(ctx context.Context, req dispatch.DependencyReque
 		req.Notice("npm: " + w)
 	}
 	return tree.Dir, nil
+}
+
+func (d *dependencies) installer() (*npm.Installer, error) {
+	if !d.strangers {
+		return NewInstaller(d.opt.Dirs, d.opt.Environ)
+	}
+	opt := npmOptions(d.opt.Dirs, d.opt.Environ)
+	opt.Copy = true
+	for key := range opt.Env {
+		name := strings.ToLower(key)
+		if !strings.HasPrefix(name, "npm_config_") && !strings.HasSuffix(name, "_proxy") {
+			delete(opt.Env, key)
+		}
+	}
+	return npm.New(opt)
 }
 
 func (d *dependencies) progress() func(npm.Progress) {
@@ -166,11 +187,15 @@ func imports(script string) map[string]bool {
 
 // NewInstaller returns an npm installer with the user's npm configuration.
 func NewInstaller(dirs Dirs, environ []string) (*npm.Installer, error) {
+	return npm.New(npmOptions(dirs, environ))
+}
+
+func npmOptions(dirs Dirs, environ []string) npm.Options {
 	env := map[string]string{}
 	for _, pair := range environ {
 		if k, v, ok := strings.Cut(pair, "="); ok {
 			env[k] = v
 		}
 	}
-	return npm.New(npm.Options{Cache: filepath.Join(dirs.Cache, "npm"), Home: dirs.Home, Env: env})
+	return npm.Options{Cache: filepath.Join(dirs.Cache, "npm"), Home: dirs.Home, Env: env}
 }
