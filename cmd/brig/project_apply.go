@@ -158,8 +158,7 @@ func (s *State) declaredProjects(files []string) ([]*brigade.Project, error) {
 // projectFiles are the files that name stands for: itself, or those of a
 // directory.
 func projectFiles(name string) ([]string, error) {
-	info, err := os.Stat(name)
-	if name == "-" || err != nil || !info.IsDir() {
+	if !isDirectory(name) {
 		return []string{name}, nil // what is wrong with it is said when it is read
 	}
 	entries, err := os.ReadDir(name)
@@ -173,6 +172,11 @@ func projectFiles(name string) ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+func isDirectory(name string) bool {
+	info, err := os.Stat(name)
+	return name != "-" && err == nil && info.IsDir()
 }
 
 // readProjects reads one file, and warns about what is probably not meant.

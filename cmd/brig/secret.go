@@ -119,9 +119,7 @@ func putSecret(p *brigade.Project, key, value string, asJSON bool) error {
 }
 
 // secretValue reads or makes a value; it is never empty.
-func (s *State) secretValue(f *secretFlags, key string) (string, error) {
-	value := ""
-	var err error
+func (s *State) secretValue(f *secretFlags, key string) (value string, err error) {
 	switch {
 	case f.random:
 		return newSecret(), nil
