@@ -315,6 +315,10 @@ type Job struct {
 	Inherited string         `json:"inherited,omitempty"` // the build whose result was taken over instead of running it
 	Artifacts []Artifact     `json:"artifacts,omitempty"`
 	History   []Step         `json:"history,omitempty"` // every change of state
+
+	Retries      int   `json:"retries,omitempty"`      // how often it was run again because it failed, see JobSpec.Retry
+	BuildRetries int   `json:"buildRetries,omitempty"` // Build.Retries when it ran: what failed before the last retry of the build runs again
+	LogFrom      int64 `json:"logFrom,omitempty"`      // Seq of the last line in its log that its last attempt did not print
 }
 
 // Artifact is a file that a job left behind and that was kept.

@@ -104,9 +104,12 @@ type Retry struct {
 	Backoff Duration `json:"backoff,omitempty"` // before the first repeat, doubled each time; default 1 s, at most 10 min
 }
 
+// MaxRetryDelay is the longest a repeat is waited for.
+const MaxRetryDelay = 10 * time.Minute
+
 // Delay is how long to wait before the nth repeat, counted from 1.
 func (r Retry) Delay(n int) time.Duration {
-	const most = 10 * time.Minute
+	const most = MaxRetryDelay
 	d := time.Duration(r.Backoff)
 	if d <= 0 {
 		d = time.Second

@@ -56,7 +56,7 @@ func (o logOwner) over() bool {
 		return o.build.State.Ended()
 	}
 	retry := o.job.Spec.Retry
-	return o.job.State.Ended() && (o.job.State != brigade.StateFailed || retry == nil || o.job.Attempt > retry.Limit)
+	return o.job.State.Ended() && (o.job.State != brigade.StateFailed || retry == nil || o.job.Retries >= retry.Limit)
 }
 
 func (o logOwner) state() brigade.State {

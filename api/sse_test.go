@@ -146,7 +146,7 @@ func TestFollowAJobThatIsRunAgain(t *testing.T) {
 	j := &brigade.Job{ID: "unit-" + w.running.ID, BuildID: w.running.ID, Name: "unit", State: brigade.StateRunning, Attempt: 1, Spec: brigade.JobSpec{Name: "unit", Retry: &brigade.Retry{Limit: 1}}}
 	put := func(state brigade.State, attempt int) {
 		next := *j
-		next.State, next.Attempt = state, attempt
+		next.State, next.Attempt, next.Retries = state, attempt, attempt-1
 		w.must(w.store.PutJob(ctx, &next))
 		w.publish(brigade.Change{BuildID: j.BuildID, JobID: j.ID, Job: &next})
 	}

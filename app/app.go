@@ -107,7 +107,7 @@ func (a *App) wire(ctx context.Context) error {
 	var err error
 	a.dispatcher, err = dispatch.New(dispatch.Options{
 		Store: a.Store, Feed: a.feed, Worker: a.worker(), Runner: a.Runner,
-		Source: trees{source.New(a.opt.Source)}, Deps: a.dependencies(),
+		Source: trees{source.New(a.opt.Source)}, Deps: a.dependencies(false),
 		Owner: owner(), Grace: a.opt.Grace, MaxJobs: a.opt.MaxJobs, LogCap: a.opt.LogCap,
 		Limits: a.opt.Limits, Env: a.opt.Worker.ScriptEnv, Now: a.opt.Now, Log: a.opt.Log,
 	})

@@ -15,6 +15,7 @@ import (
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/api"
+	"github.com/brigadecore/brigade/v3/api/oidc"
 	"github.com/brigadecore/brigade/v3/artifact"
 	"github.com/brigadecore/brigade/v3/artifact/dir"
 	"github.com/brigadecore/brigade/v3/artifact/s3"
@@ -48,6 +49,9 @@ type ServerOptions struct {
 	Anonymous bool          // processes of this machine need no token for the API
 	OpenV1    bool          // v1's routes need no token at all
 	Origins   []string      // sites whose pages may use the API
+	// OIDC says whose ID tokens the API takes besides its own tokens; without
+	// an issuer it takes none.
+	OIDC oidc.Options
 	// Bucket is where artifacts are kept; without a name it is a directory
 	// of this machine.
 	Bucket s3.Options
@@ -172,8 +176,9 @@ func (s *Server) makeDispatcher(context.Context) error {
 	s.dispatcher, err = dispatch.New(dispatch.Options{
 		Store: s.Store, Feed: s.feed, Worker: s.worker(), Runner: s.Runner,
 		Source: trees{source.New(source.Options{Clone: true, Optional: true, Temp: s.sourceDir()})},
-		Deps:   s.dependencies(), Owner: owner(), Grace: s.opt.Grace, MaxJobs: s.opt.MaxJobs, MaxBuilds: s.opt.MaxBuilds,
-		Artifacts: s.artifacts, LogCap: s.opt.LogCap, Limits: s.opt.Options.Limits, Env: s.opt.Worker.ScriptEnv, Trace: s.opt.Traces != "", Now: s.opt.Now, Log: s.opt.Log,
+		Deps:   s.dependencies(true), Owner: owner(), Grace: s.opt.Grace, MaxJobs: s.opt.MaxJobs, MaxBuilds: s.opt.MaxBuilds,
+		Artifacts: s.artifacts, LogCap: s.opt.LogCap, Limits: s.opt.Options.Limits, Env: s.opt.Worker.ScriptEnv, Trace: s.opt.Traces != "",
+		Room: roomIn(s.opt.Dirs.State), Patience: patience, Now: s.opt.Now, Log: s.opt.Log,
 	})
 	return err
 }
@@ -207,6 +212,8 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopQueue()
 	served := make(chan error, 1)
 	go func() { served <- s.dispatcher.Serve(queue) }()
+	stopClock := s.watchClock()
+	defer stopClock()
 	background, stopBackground := context.WithCancel(context.Background())
 	waitBackground := s.startBackground(background)
 	var err error
@@ -233,49 +240,6 @@ func (s *Server) Run(ctx context.Context) error {
 
 // Kill ends running jobs without grace: the second signal.
 func (s *Server) Kill() { s.dispatcher.Kill() }
-
-// adopt frees the builds that a server of this machine ran which is gone, and
-// removes what the runner left of builds that have ended.
-func (s *Server) adopt(ctx context.Context) {
-	running, err := s.Store.ListBuilds(ctx, brigade.BuildFilter{States: []brigade.State{brigade.StateRunning, brigade.StatePending}, Limit: 1000})
-	if err != nil {
-		s.opt.Log.Error("look for builds of before", "err", err)
-		return
-	}
-	alive := map[string]bool{}
-	for _, b := range running {
-		alive[b.ID] = true
-		if b.Lease.Owner == "" || !ownerIsGone(b.Lease.Owner) {
-			continue
-		}
-		_, err := s.Store.UpdateBuild(ctx, b.ID, func(b *brigade.Build) error {
-			b.Lease = brigade.Lease{}
-			return nil
-		})
-		if err != nil {
-			s.opt.Log.Warn("free a build of before", "build", b.ID, "err", err)
-			continue
-		}
-		s.opt.Log.Info("a build of before goes on", "build", b.ID)
-	}
-	sweeper, ok := s.Runner.(brigade.Sweeper)
-	if !ok {
-		return
-	}
-	n, err := sweeper.Sweep(ctx, func(id string) bool {
-		if alive[id] {
-			return true
-		}
-		b, err := s.Store.Build(ctx, id)
-		return err == nil && !b.State.Ended()
-	})
-	if err != nil {
-		s.opt.Log.Warn("remove leftovers", "err", err)
-	}
-	if n > 0 {
-		s.opt.Log.Info("removed leftovers of dead builds", "count", n)
-	}
-}
 
 // Addresses are where the server's parts listen, by name: "api", "gateways".
 func (s *Server) Addresses() map[string]string {
@@ -341,6 +305,11 @@ func (s *Server) makeAPI(ctx context.Context) (http.Handler, error) {
 	access := api.Access{OpenV1: s.opt.OpenV1, Origins: s.opt.Origins, Remote: remoteOf(s.opt.Proxies)}
 	if s.opt.Anonymous {
 		access.Anonymous = api.ScopeAdmin
+	}
+	if s.opt.OIDC.Issuer != "" {
+		if access.Verifier, err = oidc.New(s.opt.OIDC); err != nil {
+			return nil, err
+		}
 	}
 	a, err := api.New(api.Options{
 		Store: deletes{s.Store, s.artifacts}, Records: s.Store, Feed: s.feed, Control: control{s}, Schedules: schedules{s.opt.Now},

@@ -40,6 +40,13 @@ type Options struct {
 	// Env is what a script finds in process.env besides the build's own
 	// BRIGADE_ variables.
 	Env map[string]string
+	// Room says why nothing can be started now, such as a full disk: builds
+	// and jobs wait until it answers nil. nil: there always is room.
+	Room func() error
+	// Patience is how long a write is repeated that the store refuses, such as
+	// for a full disk, so that what has happened is written down in the end; 0:
+	// it is not repeated, and the build or job fails.
+	Patience time.Duration
 	// Trace gives every job its TRACEPARENT, not only those of events that
 	// came with a trace.
 	Trace bool
@@ -88,6 +95,8 @@ type Dispatcher struct {
 	serving  sync.WaitGroup
 	wake     chan struct{}
 	kill     bool
+	short    error     // what Room said last
+	shortAt  time.Time // when it last said something
 }
 
 // New returns a Dispatcher, or an error that names the missing part.

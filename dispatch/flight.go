@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	brigade "github.com/brigadecore/brigade/v3"
@@ -99,11 +100,51 @@ func (r *run) fly(f *flight) (brigade.JobResult, error) {
 		if r.counts(before) && r.sameSpec(before, f) {
 			return r.replay(before, before.ID, "finished before the restart; its result is used")
 		}
-		job.Attempt, job.Created, job.History = before.Attempt+1, before.Created, before.History
+		r.follow(before, f)
 	} else if old := r.inherited(job, f); old != nil {
 		return r.inherit(job, old)
 	}
 	return r.attempts(ctx, job)
+}
+
+// follow makes the job what comes after before: the same attempt when that is
+// under way and can be found again, else the next one.
+func (r *run) follow(before *brigade.Job, f *flight) {
+	job := f.job
+	job.Attempt, job.Created, job.History = before.Attempt, before.Created, before.History
+	if before.BuildRetries == r.build0.Retries {
+		job.Retries = before.Retries
+		if before.State == brigade.StateFailed {
+			job.Retries++
+		}
+	}
+	if !before.State.Ended() && before.Handle != "" && r.d.attaches() {
+		if r.equalSpec(before, f) {
+			job.State, job.Started, job.Handle = before.State, before.Started, before.Handle
+			job.LogFrom, job.BuildRetries = before.LogFrom, before.BuildRetries
+			return
+		}
+		r.Log(brigade.LevelWarn, fmt.Sprintf("[brigade] job %s was under way, but the script describes it differently now: it is stopped and runs again", job.ID))
+		r.abandon(before)
+	}
+	job.Attempt++
+}
+
+// abandon stops a job that is under way and not wanted any more.
+func (r *run) abandon(job *brigade.Job) {
+	attacher, ok := r.d.opt.Runner.(brigade.Attacher)
+	if !ok {
+		return
+	}
+	running, err := attacher.Attach(context.Background(), brigade.JobRun{Job: job, Build: r.build0, Project: r.project, Log: io.Discard}, job.Handle)
+	if err != nil {
+		return // it is gone
+	}
+	if err := running.Stop(context.Background(), r.d.opt.Grace); err != nil {
+		r.d.opt.Log.Warn("stop the job", "job", job.ID, "err", err)
+		return
+	}
+	_, _ = running.Wait(context.Background()) // how it ended does not matter
 }
 
 // counts reports whether a job of an earlier attempt needs not run again: it
@@ -113,7 +154,7 @@ func (r *run) counts(before *brigade.Job) bool {
 	case brigade.StateSucceeded:
 		return true
 	case brigade.StateFailed:
-		return !before.Ended.Before(r.build0.RetriedAt)
+		return before.BuildRetries == r.build0.Retries && !triesLeft(before, before.Failure)
 	}
 	return false
 }
@@ -121,12 +162,16 @@ func (r *run) counts(before *brigade.Job) bool {
 // sameSpec reports whether a finished job stands for the one the script asks
 // for now, and says in the log when it does not.
 func (r *run) sameSpec(before *brigade.Job, now *flight) bool {
-	was, err := json.Marshal(before.Spec)
-	if err == nil && bytes.Equal(was, now.spec) {
+	if r.equalSpec(before, now) {
 		return true
 	}
 	r.Log(brigade.LevelWarn, fmt.Sprintf("[brigade] job %s had finished before, but the script describes it differently now: it runs again", now.job.ID))
 	return false
+}
+
+func (r *run) equalSpec(before *brigade.Job, now *flight) bool {
+	was, err := json.Marshal(before.Spec)
+	return err == nil && bytes.Equal(was, now.spec)
 }
 
 // inherited finds the job of the build that this one reruns. Jobs that share
@@ -157,7 +202,7 @@ func (r *run) inherit(job, old *brigade.Job) (brigade.JobResult, error) {
 
 // replay answers with what was written down about a finished job.
 func (r *run) replay(job *brigade.Job, shownAs, notice string) (brigade.JobResult, error) {
-	lines, err := r.d.opt.Store.ReadLog(context.Background(), brigade.LogQuery{BuildID: job.BuildID, JobID: job.ID})
+	lines, err := r.d.opt.Store.ReadLog(context.Background(), brigade.LogQuery{BuildID: job.BuildID, JobID: job.ID, After: job.LogFrom})
 	if err != nil {
 		return brigade.JobResult{}, fmt.Errorf("read the log of job %s: %w", job.ID, err)
 	}
@@ -166,8 +211,12 @@ func (r *run) replay(job *brigade.Job, shownAs, notice string) (brigade.JobResul
 		out.WriteString(l.Text)
 		out.WriteByte('\n')
 	}
+	output := out.String()
+	if int64(len(output)) == job.LogBytes+1 { // the last line had no end
+		output = output[:job.LogBytes]
+	}
 	result := brigade.JobResult{
-		JobID: job.ID, ExitCode: job.ExitCode, Output: out.String(), Truncated: job.Truncated,
+		JobID: job.ID, ExitCode: job.ExitCode, Output: output, Truncated: job.Truncated,
 		Outputs: job.Outputs, Artifacts: job.Artifacts,
 	}
 	r.publish(brigade.Change{JobID: shownAs, Notice: notice})

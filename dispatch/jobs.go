@@ -52,23 +52,29 @@ func (r *run) maskSpec(spec brigade.JobSpec) brigade.JobSpec {
 
 // attempts runs the job, and again when it fails and the script wants that.
 func (r *run) attempts(ctx context.Context, job *brigade.Job) (brigade.JobResult, error) {
-	for n := 1; ; n++ {
+	for {
 		x := &jobRun{r: r, job: job}
 		result, err := x.do(ctx)
-		retry := job.Spec.Retry
-		if err == nil || retry == nil || n > retry.Limit || !worthRetrying(err) || ctx.Err() != nil {
+		if err == nil || !triesLeft(job, err) || ctx.Err() != nil {
 			return r.verdict(job, result, err)
 		}
+		retry, n := job.Spec.Retry, job.Retries+1
 		delay := retry.Delay(n)
 		r.publish(brigade.Change{JobID: job.ID, Notice: fmt.Sprintf("failed (%s); it runs again in %s, %d of %d", r.mask.String(err.Error()), delay, n, retry.Limit)})
 		if !sleep(ctx, delay) {
 			return r.verdict(job, result, canceled(context.Cause(ctx)))
 		}
 		again := *job
-		again.Attempt, again.State, again.Failure, again.Handle = job.Attempt+1, brigade.StatePending, nil, ""
+		again.Attempt, again.Retries, again.State, again.Failure, again.Handle = job.Attempt+1, n, brigade.StatePending, nil, ""
 		again.Started, again.Ended = time.Time{}, time.Time{}
 		job = &again
 	}
+}
+
+// triesLeft reports whether a job that failed with err is to run again.
+func triesLeft(job *brigade.Job, err error) bool {
+	retry := job.Spec.Retry
+	return retry != nil && job.Retries < retry.Limit && worthRetrying(err)
 }
 
 // worthRetrying reports whether another attempt may end differently.
@@ -99,17 +105,20 @@ type jobRun struct {
 	sink *logSink
 }
 
-// do runs the job once and writes down every step.
+// do runs the job once and writes down every step. A job with a handle is
+// under way already, and found again.
 func (x *jobRun) do(ctx context.Context) (brigade.JobResult, error) {
-	if err := x.save(); err != nil {
-		return brigade.JobResult{}, err
-	}
 	if err := x.openLog(); err != nil {
 		return brigade.JobResult{}, err
 	}
+	if x.job.Handle == "" {
+		if err := x.save(); err != nil {
+			x.closeLog()
+			return brigade.JobResult{}, err
+		}
+	}
 	exit, err := x.execute(ctx)
-	output, truncated := x.log.close()
-	x.sink.close()
+	output, truncated := x.closeLog()
 	if err == nil && exit.Code != 0 {
 		err = exitError(exit)
 	}
@@ -148,20 +157,42 @@ func (x *jobRun) conclude(exit brigade.Exit, err error, truncated bool) {
 	}
 }
 
+// openLog opens the job's log. That of a job which is found again is written
+// from its beginning: the store leaves out the lines that it has.
 func (x *jobRun) openLog() error {
-	last, err := x.r.d.opt.Store.ReadLog(context.Background(), brigade.LogQuery{BuildID: x.r.id, JobID: x.job.ID, Tail: 1})
-	if err != nil {
-		return fmt.Errorf("read the log of job %s: %w", x.job.ID, err)
-	}
-	x.sink = newLogSink(x.r, x.job.ID, last)
-	if x.job.Attempt > 1 {
-		x.sink.add(brigade.LevelInfo, []string{fmt.Sprintf("— attempt %d —", x.job.Attempt)})
+	x.sink = newLogSink(x.r, x.job.ID, x.job.LogFrom)
+	if x.job.Handle == "" {
+		if err := x.headLog(); err != nil {
+			return err
+		}
 	}
 	x.log = newJobLog(x.r, x.sink)
 	x.r.mu.Lock()
 	x.r.logs[x.job.ID] = x.log
 	x.r.mu.Unlock()
 	return nil
+}
+
+// headLog puts the log of a new attempt behind those before.
+func (x *jobRun) headLog() error {
+	if x.job.Attempt > 1 {
+		last, err := x.r.d.opt.Store.ReadLog(context.Background(), brigade.LogQuery{BuildID: x.r.id, JobID: x.job.ID, Tail: 1})
+		if err != nil {
+			return fmt.Errorf("read the log of job %s: %w", x.job.ID, err)
+		}
+		x.sink.goOn(lastSeq(last))
+		x.sink.add(brigade.LevelInfo, []string{fmt.Sprintf("— attempt %d —", x.job.Attempt)})
+		x.job.LogFrom = lastSeq(last) + 1
+	}
+	x.job.BuildRetries = x.r.build0.Retries
+	return nil
+}
+
+// closeLog ends the log and returns what was printed.
+func (x *jobRun) closeLog() (output string, truncated bool) {
+	output, truncated = x.log.close()
+	x.sink.close()
+	return output, truncated
 }
 
 // execute waits for a slot, starts the job and waits for its end, its timeout
@@ -183,6 +214,12 @@ func (x *jobRun) execute(ctx context.Context) (brigade.Exit, error) {
 	limited, stop := context.WithTimeoutCause(ctx, timeout, timeoutError(x.job))
 	defer stop()
 	running, err := x.start(limited)
+	for err != nil && x.r.d.lackedRoom() && limited.Err() == nil {
+		x.r.publish(brigade.Change{JobID: x.job.ID, Notice: "it waits for room: " + x.r.mask.String(err.Error())})
+		if x.r.d.awaitRoom(limited) {
+			running, err = x.start(limited)
+		}
+	}
 	if err != nil {
 		if cause := context.Cause(limited); cause != nil {
 			err = canceled(cause)
@@ -240,17 +277,32 @@ func (x *jobRun) traced() *brigade.Job {
 // startOrAttach finds a job that was under way before a restart again, or
 // starts it.
 func (x *jobRun) startOrAttach(ctx context.Context, run brigade.JobRun) (brigade.Execution, error) {
-	before := x.r.recorded[x.job.ID]
 	attacher, can := x.r.d.opt.Runner.(brigade.Attacher)
-	if before != nil && !before.State.Ended() && before.Handle != "" && can {
-		running, err := attacher.Attach(ctx, run, before.Handle)
+	if x.job.Handle != "" && can {
+		running, err := attacher.Attach(ctx, run, x.job.Handle)
 		if err == nil {
 			x.r.publish(brigade.Change{JobID: x.job.ID, Notice: "found again after the restart"})
 			return running, nil
 		}
 		x.r.d.opt.Log.Info("job not found again, it is started anew", "job", x.job.ID, "err", err)
+		if err := x.anew(); err != nil {
+			return nil, err
+		}
+		run.Job = x.traced()
 	}
 	return x.r.d.opt.Runner.Start(ctx, run)
+}
+
+// anew makes a new attempt of a job that was not found again.
+func (x *jobRun) anew() error {
+	x.r.mu.Lock()
+	x.job.Attempt++
+	x.job.State, x.job.Handle, x.job.Started = brigade.StatePending, "", time.Time{}
+	x.r.mu.Unlock()
+	if err := x.headLog(); err != nil {
+		return err
+	}
+	return x.save()
 }
 
 // wait returns when the job has ended. When ctx ends first, the job gets the
@@ -319,8 +371,8 @@ func (x *jobRun) saveOrWarn() {
 // saveJob writes j down, which nobody else holds, and tells the watchers.
 func (r *run) saveJob(j *brigade.Job) error {
 	j.Spec = r.maskSpec(j.Spec)
-	if err := r.d.opt.Store.PutJob(context.Background(), j); err != nil {
-		return fmt.Errorf("write down job %s: %w", j.ID, err)
+	if err := r.persist("job "+j.ID, func() error { return r.d.opt.Store.PutJob(context.Background(), j) }); err != nil {
+		return err
 	}
 	r.publish(brigade.Change{Job: j, JobID: j.ID})
 	return nil

@@ -16,6 +16,8 @@ import (
 const (
 	batchLines = 512
 	batchDelay = 250 * time.Millisecond
+	// heldBytes is how much waits at most while the store refuses it.
+	heldBytes = 1 << 20
 )
 
 // logSink numbers the lines of one log, passes them to the watchers, and keeps
@@ -31,18 +33,29 @@ type logSink struct {
 	dropped int64 // bytes beyond the cap
 	pending []brigade.LogLine
 	timer   *time.Timer
+	held    int64 // bytes of pending
 	closed  bool
 	failed  bool // the store refused lines, which was logged once
 }
 
-// newLogSink goes on after the last line of last, which may be empty.
-func newLogSink(r *run, jobID string, last []brigade.LogLine) *logSink {
-	s := &logSink{r: r, jobID: jobID}
-	if n := len(last); n > 0 {
-		s.seq = last[n-1].Seq
-		s.last = s.seq
+// newLogSink goes on after the line with the number last.
+func newLogSink(r *run, jobID string, last int64) *logSink {
+	return &logSink{r: r, jobID: jobID, seq: last, last: last}
+}
+
+// goOn goes on after the line with the number last.
+func (s *logSink) goOn(last int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seq, s.last = last, last
+}
+
+// lastSeq is the number of the last line, 0 without lines.
+func lastSeq(lines []brigade.LogLine) int64 {
+	if len(lines) == 0 {
+		return 0
 	}
-	return s
+	return lines[len(lines)-1].Seq
 }
 
 // add appends lines of one level.
@@ -73,6 +86,7 @@ func (s *logSink) keep(line brigade.LogLine) {
 		return
 	}
 	s.kept += size
+	s.held += size
 	s.last = line.Seq
 	s.pending = append(s.pending, line)
 }
@@ -80,14 +94,16 @@ func (s *logSink) keep(line brigade.LogLine) {
 // schedule flushes now or in a while. The caller holds the lock.
 func (s *logSink) schedule() {
 	switch {
-	case len(s.pending) >= batchLines:
+	case len(s.pending) >= batchLines && !s.failed:
 		s.flush()
 	case len(s.pending) > 0 && s.timer == nil:
 		s.timer = time.AfterFunc(batchDelay, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.timer = nil
-			s.flush()
+			if s.flush(); !s.closed {
+				s.schedule()
+			}
 		})
 	}
 }
@@ -98,11 +114,14 @@ func (s *logSink) flush() {
 		return
 	}
 	err := s.r.d.opt.Store.AppendLog(context.Background(), s.pending)
-	s.pending = s.pending[:0]
 	if err != nil && !s.failed {
-		s.failed = true
 		s.r.d.opt.Log.Error("keep log lines", "build", s.r.id, "job", s.jobID, "err", err)
 	}
+	s.failed = err != nil
+	if s.failed && s.r.d.opt.Patience > 0 && s.held <= heldBytes {
+		return // with the next ones
+	}
+	s.pending, s.held = s.pending[:0], 0
 }
 
 // close stores the rest and says how much was not kept.
@@ -122,7 +141,9 @@ func (s *logSink) close() {
 			Text: fmt.Sprintf("… the log is capped at %s; %s more were printed and not kept", size(s.r.d.opt.LogCap), size(s.dropped)),
 		})
 	}
-	s.flush()
+	if s.flush(); len(s.pending) > 0 {
+		_ = s.r.persist("log of "+s.r.id, func() error { return s.r.d.opt.Store.AppendLog(context.Background(), s.pending) }) // it was logged
+	}
 }
 
 // size formats a number of bytes for people.

@@ -139,7 +139,7 @@ func (r *run) begin() error {
 	if err != nil {
 		return fmt.Errorf("read the log of build %s: %w", r.id, err)
 	}
-	r.worker = newLogSink(r, "", logged)
+	r.worker = newLogSink(r, "", lastSeq(logged))
 	if r.build0.Attempt > 1 {
 		if err := r.remember(r.id, r.recorded); err != nil {
 			return err
@@ -209,7 +209,7 @@ func (r *run) script(ctx context.Context) (brigade.ScriptResult, error) {
 // script and its local modules are found: the same, unless the event comes
 // from a fork whose scripts are not trusted.
 func (r *run) fetch(ctx context.Context) (Tree, error) {
-	tree, err := r.d.opt.Source.Fetch(ctx, r.project, r.build0, r.notice)
+	tree, err := r.fetchOnce(ctx, r.build0)
 	if err != nil {
 		return Tree{}, err
 	}
@@ -220,7 +220,7 @@ func (r *run) fetch(ctx context.Context) (Tree, error) {
 	trusted := *r.build0
 	trusted.Event.CloneURL = ""
 	trusted.Event.Revision = brigade.Revision{Ref: r.build0.Event.ScriptRef}
-	scripts, err := r.d.opt.Source.Fetch(ctx, r.project, &trusted, r.notice)
+	scripts, err := r.fetchOnce(ctx, &trusted)
 	if err != nil {
 		return Tree{}, err
 	}
@@ -355,15 +355,19 @@ func (r *run) retried(b *brigade.Build, failure *brigade.Error) bool {
 
 // update changes the build in the store and tells the watchers.
 func (r *run) update(change func(*brigade.Build)) error {
-	b, err := r.d.opt.Store.UpdateBuild(context.Background(), r.id, func(b *brigade.Build) error {
-		if b.Lease.Owner != "" && b.Lease.Owner != r.d.opt.Owner {
-			return brigade.Errorf(brigade.CodeConflict, "build %s is run by %s now", b.ID, b.Lease.Owner)
-		}
-		change(b)
-		return nil
+	var b *brigade.Build
+	err := r.persist("build "+r.id, func() (err error) {
+		b, err = r.d.opt.Store.UpdateBuild(context.Background(), r.id, func(b *brigade.Build) error {
+			if b.Lease.Owner != "" && b.Lease.Owner != r.d.opt.Owner {
+				return brigade.Errorf(brigade.CodeConflict, "build %s is run by %s now", b.ID, b.Lease.Owner)
+			}
+			change(b)
+			return nil
+		})
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("write down build %s: %w", r.id, err)
+		return err
 	}
 	r.mu.Lock()
 	r.build = b

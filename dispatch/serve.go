@@ -49,6 +49,9 @@ func (d *Dispatcher) round(ctx context.Context) error {
 	if d.opt.MaxBuilds > 0 && now.total >= d.opt.MaxBuilds {
 		return nil // the end of a build wakes us
 	}
+	if d.room() != nil {
+		return nil // looked at again with the next tick
+	}
 	waiting, err := d.opt.Store.Waiting(ctx, lookEach, lookLimit)
 	if err != nil {
 		return fmt.Errorf("read the queue: %w", err)
@@ -172,6 +175,9 @@ func (d *Dispatcher) CancelJob(build, job string, req brigade.CancelRequest) boo
 func (d *Dispatcher) WaitsFor(id string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.short != nil && d.runs[id] == nil {
+		return d.short.Error()
+	}
 	return d.waits[id]
 }
 

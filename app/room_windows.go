@@ -1,0 +1,14 @@
+package app
+
+import "golang.org/x/sys/windows"
+
+// freeBytes is how much this user can still write to the volume of dir.
+func freeBytes(dir string) (uint64, error) {
+	path, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, err
+	}
+	var free uint64
+	err = windows.GetDiskFreeSpaceEx(path, &free, nil, nil)
+	return free, err
+}
