@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -15,23 +14,14 @@ import (
 
 func newBuild(s *State) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "build", Short: "Look at builds that ran", GroupID: "work",
-		Example: "  brig build list\n  brig build get 01hxyz\n  brig build logs 01hxyz -j test\n  brig build delete 01hxyz",
+		Use: "build", Short: "Look at builds, end them, run them again", GroupID: "work",
+		Example: "  brig build list\n  brig build get 01hxyz\n  brig build logs 01hxyz -j test\n  brig build logs 01hxyz -f\n  brig build rerun 01hxyz --failed\n  brig build cancel 01hxyz",
 		Args:    unknownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBuildList(s), newBuildGet(s), newBuildLogs(s), newBuildDelete(s))
+	cmd.AddCommand(newBuildList(s), newBuildGet(s), newBuildLogs(s), newBuildWatch(s), newBuildCancel(s), newBuildRerun(s),
+		newBuildPin(s), newBuildUnpin(s), newBuildDelete(s))
 	return cmd
-}
-
-// withStore opens the store for one command.
-func (s *State) withStore(do func(ctx context.Context, store brigade.Store) error) error {
-	store, err := s.store()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }()
-	return do(s.Context, store)
 }
 
 func newBuildList(s *State) *cobra.Command {
@@ -40,7 +30,7 @@ func newBuildList(s *State) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list [PROJECT]", Aliases: []string{"ls"}, Short: "List builds, newest first",
 		Example: "  brig build list\n  brig build list acme/app -c 5\n  brig build list --state failed -o json",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    args(cobra.MaximumNArgs(1)), ValidArgsFunction: s.completeProjects,
 		RunE: func(_ *cobra.Command, argv []string) error {
 			filter := brigade.BuildFilter{Limit: limit}
 			if len(argv) == 1 {
@@ -49,8 +39,8 @@ func newBuildList(s *State) *cobra.Command {
 			if state != "" {
 				filter.States = []brigade.State{brigade.State(strings.ToLower(state))}
 			}
-			return s.withStore(func(ctx context.Context, store brigade.Store) error {
-				builds, err := store.ListBuilds(ctx, filter)
+			return s.withBackend(func(ctx context.Context, b *backend) error {
+				builds, err := b.ListBuilds(ctx, filter)
 				if err != nil {
 					return err
 				}
@@ -91,12 +81,12 @@ func newBuildGet(s *State) *cobra.Command {
 		Example: "  brig build get 01hxyz\n  brig build get 01hxyz -o json", Args: args(cobra.ExactArgs(1)),
 		ValidArgsFunction: s.completeBuilds,
 		RunE: func(_ *cobra.Command, argv []string) error {
-			return s.withStore(func(ctx context.Context, store brigade.Store) error {
-				b, err := store.Build(ctx, argv[0])
+			return s.withBackend(func(ctx context.Context, b *backend) error {
+				build, err := b.Build(ctx, argv[0])
 				if err != nil {
 					return err
 				}
-				jobs, err := store.ListJobs(ctx, b.ID)
+				jobs, err := b.ListJobs(ctx, build.ID)
 				if err != nil {
 					return err
 				}
@@ -104,9 +94,9 @@ func newBuildGet(s *State) *cobra.Command {
 					return writeJSON(s.Stdout, struct {
 						*brigade.Build
 						Jobs []*brigade.Job `json:"jobs"`
-					}{b, append([]*brigade.Job{}, jobs...)})
+					}{build, append([]*brigade.Job{}, jobs...)})
 				}
-				return s.showBuild(b, jobs)
+				return s.showBuild(build, jobs)
 			})
 		},
 	}
@@ -128,6 +118,13 @@ func (s *State) showBuild(b *brigade.Build, jobs []*brigade.Job) error {
 	if b.Failure != nil {
 		row("Failure", b.Failure.Message)
 		row("Hint", b.Failure.Hint)
+	}
+	row("Waits for", b.Waiting)
+	if b.Cancel != nil && !b.State.Ended() {
+		row("Canceling", strings.TrimSpace(b.Cancel.Reason+" (asked by "+b.Cancel.Actor+")"))
+	}
+	if b.Pinned {
+		row("Pinned", "yes")
 	}
 	row("Created", b.Created.Local().Format(time.RFC3339)+" ("+tui.Age(b.Created, s.Now())+" ago)")
 	if !b.Ended.IsZero() {
@@ -154,100 +151,6 @@ func (s *State) jobTable(jobs []*brigade.Job) error {
 	return table.Write(s.Stdout)
 }
 
-type logFlags struct {
-	job        string
-	jobs       bool
-	timestamps bool
-	tail       int
-}
-
-func newBuildLogs(s *State) *cobra.Command {
-	var f logFlags
-	var last bool
-	cmd := &cobra.Command{
-		Use: "logs [BUILD]", Short: "Print what a build logged",
-		Long: "Print the log of a build's script, and with -j what its jobs printed.",
-		Example: `  brig build logs 01hxyz            what the script logged
-  brig build logs 01hxyz -j         and what every job printed
-  brig build logs 01hxyz -j test    what the job "test" printed
-  brig build logs --last -j         of the newest build`,
-		Args: args(cobra.MaximumNArgs(2)), ValidArgsFunction: s.completeBuilds,
-		RunE: func(_ *cobra.Command, argv []string) error {
-			return s.withStore(func(ctx context.Context, store brigade.Store) error {
-				b, err := wantedBuild(ctx, store, &argv, last)
-				if err != nil {
-					return err
-				}
-				if len(argv) == 1 { // the value of -j as a word of its own, as v1's scripts never write it
-					if !f.jobs || f.job != "" {
-						return brigade.Errorf(brigade.CodeUsage, "what is %q?", argv[0]).WithHint("name a job with -j %s", argv[0])
-					}
-					f.job = argv[0]
-				}
-				return s.printLogs(ctx, store, b, f)
-			})
-		},
-	}
-	fl := cmd.Flags()
-	fl.BoolVarP(&f.jobs, "jobs", "j", false, "print the jobs' logs too, or that of the job named behind it")
-	fl.BoolVarP(&last, "last", "l", false, "the newest build")
-	fl.BoolVarP(&f.timestamps, "timestamps", "t", false, "print when each line was written")
-	fl.IntVar(&f.tail, "tail", 0, "only the last `N` lines of each log")
-	return cmd
-}
-
-// wantedBuild takes the build's ID from the arguments, or the newest build.
-func wantedBuild(ctx context.Context, store brigade.Store, argv *[]string, last bool) (*brigade.Build, error) {
-	if !last {
-		if len(*argv) == 0 {
-			return nil, brigade.Errorf(brigade.CodeUsage, "which build?").WithHint("name one, or use --last for the newest")
-		}
-		id := (*argv)[0]
-		*argv = (*argv)[1:]
-		return store.Build(ctx, id)
-	}
-	builds, err := store.ListBuilds(ctx, brigade.BuildFilter{Limit: 1})
-	if err != nil {
-		return nil, err
-	}
-	if len(builds) == 0 {
-		return nil, brigade.Errorf(brigade.CodeNotFound, "there are no builds yet").WithHint("start one with brig run")
-	}
-	return builds[0], nil
-}
-
-func (s *State) printLogs(ctx context.Context, store brigade.Store, b *brigade.Build, f logFlags) error {
-	jobs, err := store.ListJobs(ctx, b.ID)
-	if err != nil {
-		return err
-	}
-	if f.job != "" {
-		found := false
-		for _, j := range jobs {
-			if j.Name == f.job || j.ID == f.job {
-				found = true
-				if err := s.printLog(ctx, store, brigade.LogQuery{BuildID: b.ID, JobID: j.ID, Tail: f.tail}, f.timestamps); err != nil {
-					return err
-				}
-			}
-		}
-		if !found {
-			return jobNotFound(b, f.job, jobs)
-		}
-		return nil
-	}
-	if err := s.printLog(ctx, store, brigade.LogQuery{BuildID: b.ID, Tail: f.tail}, f.timestamps); err != nil || !f.jobs {
-		return err
-	}
-	for _, j := range jobs {
-		fmt.Fprintf(s.Stdout, "==========[  %s  ]==========\n", j.ID)
-		if err := s.printLog(ctx, store, brigade.LogQuery{BuildID: b.ID, JobID: j.ID, Tail: f.tail}, f.timestamps); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func jobNotFound(b *brigade.Build, name string, jobs []*brigade.Job) error {
 	e := brigade.Errorf(brigade.CodeNotFound, "build %s has no job %q", b.ID, name)
 	names := make([]string, len(jobs))
@@ -260,34 +163,6 @@ func jobNotFound(b *brigade.Build, name string, jobs []*brigade.Job) error {
 	return e.WithHint("it has %s", strings.Join(names, ", "))
 }
 
-// printLog prints one log in pages, so that a large one needs little memory.
-func (s *State) printLog(ctx context.Context, store brigade.Logs, q brigade.LogQuery, timestamps bool) error {
-	if q.Tail == 0 {
-		q.Limit = 2000
-	}
-	_, _, terminal := s.Terminal()
-	color := terminal && !s.noColor && tui.WantsColor(s.Getenv, terminal)
-	for {
-		lines, err := store.ReadLog(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, l := range lines {
-			text := tui.Clean(l.Text, color)
-			if timestamps {
-				text = l.Time.Local().Format("15:04:05.000 ") + text
-			}
-			if _, err := io.WriteString(s.Stdout, text+"\n"); err != nil {
-				return err
-			}
-		}
-		if q.Tail > 0 || len(lines) < q.Limit {
-			return nil
-		}
-		q.After = lines[len(lines)-1].Seq
-	}
-}
-
 func newBuildDelete(s *State) *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
@@ -295,9 +170,9 @@ func newBuildDelete(s *State) *cobra.Command {
 		Example: "  brig build delete 01hxyz\n  brig build delete 01hxyz --force", Args: args(cobra.MinimumNArgs(1)),
 		ValidArgsFunction: s.completeBuilds,
 		RunE: func(_ *cobra.Command, argv []string) error {
-			return s.withStore(func(ctx context.Context, store brigade.Store) error {
+			return s.withBackend(func(ctx context.Context, b *backend) error {
 				for _, id := range argv {
-					if err := s.deleteBuild(ctx, store, id, force); err != nil {
+					if err := s.deleteBuild(ctx, b, id, force); err != nil {
 						return err
 					}
 				}
@@ -309,26 +184,40 @@ func newBuildDelete(s *State) *cobra.Command {
 	return cmd
 }
 
-func (s *State) deleteBuild(ctx context.Context, store brigade.Store, id string, force bool) error {
-	b, err := store.Build(ctx, id)
+func (s *State) deleteBuild(ctx context.Context, from *backend, id string, force bool) error {
+	b, err := lightBuild(ctx, from.Builds, id)
 	if err != nil {
 		return err
 	}
 	if !b.State.Ended() && shownState(b, s.Now()) != "interrupted" && !force {
 		return brigade.Errorf(brigade.CodeConflict, "build %s is %s", b.ID, b.State).WithHint("wait for its end, or use --force")
 	}
-	if err := store.DeleteBuild(ctx, b.ID); err != nil {
+	if from.server != nil && !b.State.Ended() {
+		if err := s.endBuild(ctx, from, b.ID); err != nil {
+			return err
+		}
+	}
+	if err := from.DeleteBuild(ctx, b.ID); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(s.Stdout, "Deleted %s\n", b.ID)
 	return err
 }
 
+// endBuild cancels a build of a server and waits until it has ended.
+func (s *State) endBuild(ctx context.Context, from *backend, id string) error {
+	if _, err := from.server.Cancel(ctx, id, "it is to be deleted"); err != nil && brigade.CodeOf(err) != brigade.CodeConflict {
+		return err
+	}
+	_, err := s.follow(ctx, from, id, func(brigade.Change) {})
+	return err
+}
+
 // completeBuilds completes the IDs of the newest builds.
 func (s *State) completeBuilds(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var ids []string
-	_ = s.withStore(func(ctx context.Context, store brigade.Store) error {
-		builds, err := store.ListBuilds(ctx, brigade.BuildFilter{Limit: 50})
+	s.completing(func(ctx context.Context, b *backend) error {
+		builds, err := b.ListBuilds(ctx, brigade.BuildFilter{Limit: 50})
 		for _, b := range builds {
 			ids = append(ids, b.ID+"\t"+b.Event.Type+" "+b.Project+" "+string(b.State))
 		}

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/brigadecore/brigade/v3/runner/process"
 )
@@ -57,9 +60,21 @@ func (sh *shell) file(name, text string) {
 func (sh *shell) brig(args ...string) (stdout, stderr string, code int) {
 	sh.t.Helper()
 	var out, errs bytes.Buffer
+	code = sh.brigTo(&out, &errs, args...)
+	return out.String(), errs.String(), code
+}
+
+// brigTo runs a command that prints to out and errs.
+func (sh *shell) brigTo(out, errs io.Writer, args ...string) int {
+	s := sh.shellState(out, errs)
+	s.Args = args
+	return Main(s)
+}
+
+func (sh *shell) shellState(out, errs io.Writer) *State {
 	sh.env["BRIGADE_STATE_DIR"], sh.env["BRIGADE_CACHE_DIR"] = filepath.Join(sh.state, "state"), filepath.Join(sh.state, "cache")
-	s := &State{
-		Args: args, Stdin: strings.NewReader(sh.stdin), Stdout: &out, Stderr: &errs, Interrupts: sh.sig,
+	return &State{
+		Stdin: strings.NewReader(sh.stdin), Stdout: out, Stderr: errs, Interrupts: sh.sig,
 		Getenv: func(k string) string { return sh.env[k] },
 		Environ: func() []string {
 			var all []string
@@ -73,8 +88,6 @@ func (sh *shell) brig(args ...string) (stdout, stderr string, code int) {
 		Terminal:      func() (int, int, bool) { return 0, 0, false },
 		InputTerminal: func() bool { return false }, Context: context.Background(),
 	}
-	code = Main(s)
-	return out.String(), errs.String(), code
 }
 
 const twoJobs = `
@@ -325,11 +338,21 @@ func TestInitRunsAtOnce(t *testing.T) {
 
 func TestHelpHasExamples(t *testing.T) {
 	sh := newShell(t)
-	for _, args := range [][]string{{"run"}, {"rerun"}, {"build"}, {"build", "list"}, {"build", "get"}, {"build", "logs"}, {"build", "delete"}, {"project"}, {"project", "apply"}, {"project", "create"}, {"project", "get"}, {"project", "export"}, {"secret"}, {"secret", "set"}, {"init"}, {"install"}, {"version"}} {
-		out, _, code := sh.brig(append(args, "--help")...)
-		if code != 0 || !strings.Contains(out, "Examples:") {
-			t.Errorf("%v: exit %d\n%s", args, code, out)
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if cmd.Hidden || cmd.Name() == "help" || cmd.Name() == "exit-codes" || cmd.Name() == "completion" {
+			return
 		}
+		if cmd.Example == "" || cmd.Short == "" {
+			t.Errorf("%s has no example, or does not say what it does", cmd.CommandPath())
+		}
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot(sh.shellState(io.Discard, io.Discard)))
+	if out, _, code := sh.brig("build", "logs", "--help"); code != 0 || !strings.Contains(out, "Examples:") {
+		t.Errorf("exit %d\n%s", code, out)
 	}
 	if out, _, _ := sh.brig("help", "exit-codes"); !strings.Contains(out, "130") {
 		t.Errorf("exit codes: %s", out)

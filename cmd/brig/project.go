@@ -30,13 +30,14 @@ by one with brig project create.`,
 	return cmd
 }
 
-// projects is where this user's projects are kept, and what closes it.
-func (s *State) projects(context.Context) (brigade.Projects, func() error, error) {
-	store, err := s.store()
+// projects is where projects are kept, on this machine or a server, and what
+// closes it.
+func (s *State) projects(ctx context.Context) (brigade.Projects, func() error, error) {
+	b, err := s.backend(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	return store, store.Close, nil
+	return b, b.Close, nil
 }
 
 // withProjects opens the projects for one command.
@@ -195,6 +196,9 @@ keeps those that are stored when it is applied.`,
   brig project export acme/app --with-secrets -o secret | kubectl apply -f -`,
 		ValidArgsFunction: s.completeMoreProjects,
 		RunE: func(_ *cobra.Command, argv []string) error {
+			if withSecrets && s.serverURL() != "" {
+				return brigade.Errorf(brigade.CodeUsage, "a server never shows secrets").WithHint("export without --with-secrets: applying the file keeps those that are there")
+			}
 			return s.withProjects(func(ctx context.Context, projects brigade.Projects) error {
 				chosen, err := chooseProjects(ctx, projects, argv)
 				if err != nil {

@@ -22,6 +22,10 @@ func newRoot(s *State) *cobra.Command {
 happens. The script starts jobs: containers with a few shell tasks, one after
 another or in parallel, with ordinary code deciding.
 
+Commands work on this machine; with --server or BRIGADE_SERVER on a server that
+was started with brig server. A server of your own on this machine needs no
+token; for every other, brig token create makes one.
+
 On this machine nothing else needs to be installed: jobs run in containers when
 a container engine answers, else as processes.`,
 		Example: `  brig init                          scaffold a pipeline in this directory
@@ -41,7 +45,8 @@ a container engine answers, else as processes.`,
 		return &brigade.Error{Code: brigade.CodeUsage, Message: err.Error(), Hint: "see " + cmd.CommandPath() + " --help"}
 	})
 	root.PersistentFlags().BoolVar(&s.noColor, "no-color", false, "print without colours (also: NO_COLOR)")
-	root.AddGroup(&cobra.Group{ID: "work", Title: "Run and look:"}, &cobra.Group{ID: "setup", Title: "Set up:"})
+	s.remote.register(root)
+	root.AddGroup(&cobra.Group{ID: "work", Title: "Run and look:"}, &cobra.Group{ID: "server", Title: "Run a server:"}, &cobra.Group{ID: "setup", Title: "Set up:"})
 	for _, add := range commands() {
 		root.AddCommand(add(s))
 	}
@@ -64,7 +69,8 @@ func unknownCommand(cmd *cobra.Command, argv []string) error {
 // commands lists every command: one file each.
 func commands() []func(*State) *cobra.Command {
 	return []func(*State) *cobra.Command{
-		newRun, newRerun, newBuild, newProject, newSecretCommand, newServer, newInit, newInstall, newVersion, newExitCodes, newWorker,
+		newRun, newRerun, newBuild, newEvent, newProject, newSecretCommand, newSchedule, newArtifact, newServer,
+		newGateway, newToken, newAudit, newInit, newInstall, newVersion, newExitCodes, newWorker,
 	}
 }
 

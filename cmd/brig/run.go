@@ -20,7 +20,7 @@ import (
 // runFlags are the flags of run and rerun.
 type runFlags struct {
 	script, event, payload, inline, commit, ref, level, config string
-	background, noProgress, dryRun, verbose                    bool
+	background, noProgress, dryRun, verbose, failed            bool
 
 	runner, dir, repo, output string
 	trackedOnly, submodules   bool
@@ -42,12 +42,15 @@ func newRun(s *State) *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
 		Use: "run [PROJECT]", Aliases: []string{"exec"}, GroupID: "work",
-		Short: "Run a script on this machine",
+		Short: "Run a script on this machine, or have a server run a project's",
 		Long: `Run a script on this machine, with the files of the current directory.
 
 The script is the one named with -f, else brigade.js or brigade.ts of the
 directory. Jobs run in containers when a container engine answers, else as
 processes of this machine; the first line says which.
+
+With --server it creates an event of PROJECT on that server instead, which runs
+the build, and follows it; Ctrl-C then ends the view, not the build.
 
 ` + exitCodeLine,
 		Example: `  brig run                                  ./brigade.js, event "exec"
@@ -55,10 +58,18 @@ processes of this machine; the first line says which.
   brig run acme/app --secret DEPLOY_TOKEN    the value comes from the environment
   brig run --repo https://github.com/acme/app --ref main
   brig run --dry-run                         show which jobs would run
-  brig run -o json | jq 'select(.type=="job")'`,
+  brig run -o json | jq 'select(.type=="job")'
+  brig run acme/app -e deploy --server https://ci.example.org`,
 		Args:              args(cobra.MaximumNArgs(1)),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: s.completeProjects,
 		RunE: func(cmd *cobra.Command, argv []string) error {
+			if s.serverURL() != "" {
+				if len(argv) == 0 {
+					return brigade.Errorf(brigade.CodeUsage, "which project of %s?", s.serverURL()).
+						WithHint("name it, or leave --server and BRIGADE_SERVER out to run the script of this directory here")
+				}
+				return s.runOnServer(cmd, &f, argv[0], "")
+			}
 			if len(argv) == 1 && f.script == "" && isScriptFile(argv[0]) {
 				f.script, argv = argv[0], nil
 			}
@@ -167,7 +178,7 @@ func (s *State) plan(cmd *cobra.Command, f *runFlags, name string, again *brigad
 	}
 	b := &brigade.Build{ID: f.id, Event: event}
 	if again != nil {
-		b.RerunOf = again.ID
+		b.RerunOf, b.Inherit = again.ID, f.failed
 	}
 	return &runPlan{flags: f, project: project, build: b, options: opt}, nil
 }
@@ -314,10 +325,14 @@ func (s *State) view(f *runFlags) tui.View {
 			return pick(w, h)
 		}
 	}
-	return tui.New(tui.Options{
+	options := tui.Options{
 		Out: s.Stdout, Terminal: tui.Animates(s.Getenv, terminal), NoProgress: f.noProgress,
 		JSON: f.output == "json", Color: !s.noColor && tui.WantsColor(s.Getenv, terminal),
 		ASCII: !tui.IsUTF8(s.Getenv, s.GOOS), Verbose: f.verbose,
 		Width: size(func(w, _ int) int { return w }), Height: size(func(_, h int) int { return h }), Now: s.Now,
-	})
+	}
+	if s.remote.server != "" {
+		options.LogsCommand = func(build, job string) string { return s.command("build logs", build, "-j", job) }
+	}
+	return tui.New(options)
 }

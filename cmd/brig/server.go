@@ -38,7 +38,7 @@ type serverFlags struct {
 func newServer(s *State) *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
-		Use: "server", GroupID: "work", Short: "Turn events from outside into builds",
+		Use: "server", GroupID: "server", Short: "Turn events from outside into builds",
 		Long: `Run a server: gateways that take webhooks and other events, a queue, workers,
 and an API, in one process with an embedded database. An event is stored before
 it is answered; builds go on after a crash or a restart.
@@ -128,6 +128,11 @@ func (s *State) serve(f *serverFlags) error {
 	defer close(finished)
 	go s.serverSignals(finished, cancel, server)
 	addresses := server.Addresses()
+	end, err := s.announce(addresses["api"], filepath.Join(opt.Dirs.State, "token"))
+	if err != nil {
+		return fmt.Errorf("tell brig of the server: %w", err)
+	}
+	defer end()
 	opt.Log.Info("serving", "api", addresses["api"], "gateways", addresses["gateways"], "runner", f.runner, "data", opt.Dirs.State, "version", versionInfo().Version)
 	return server.Run(ctx)
 }

@@ -33,6 +33,7 @@ type State struct {
 	Context        context.Context
 	InProcess      bool // scripts run in this process: for tests
 
+	remote  remoteFlags
 	noColor bool
 	exit    int // what a command ends with when it reported the reason itself
 }
