@@ -67,6 +67,7 @@ type App struct {
 	RunnerNote string // why this runner, and what it does not give; for people
 
 	opt        Options
+	owner      string // of the leases of its builds
 	feed       *feed.Feed
 	dispatcher *dispatch.Dispatcher
 	cleanups   []cleanup
@@ -85,7 +86,7 @@ func New(ctx context.Context, opt Options) (*App, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{opt: opt}
+	a := &App{opt: opt, owner: owner()}
 	if err := a.wire(ctx); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -108,7 +109,7 @@ func (a *App) wire(ctx context.Context) error {
 	a.dispatcher, err = dispatch.New(dispatch.Options{
 		Store: a.Store, Feed: a.feed, Worker: a.worker(), Runner: a.Runner,
 		Source: trees{source.New(a.opt.Source)}, Deps: a.dependencies(false),
-		Owner: owner(), Grace: a.opt.Grace, MaxJobs: a.opt.MaxJobs, LogCap: a.opt.LogCap,
+		Owner: a.owner, Grace: a.opt.Grace, MaxJobs: a.opt.MaxJobs, LogCap: a.opt.LogCap,
 		Limits: a.opt.Limits, Env: a.opt.Worker.ScriptEnv, Now: a.opt.Now, Log: a.opt.Log,
 	})
 	return err
@@ -153,8 +154,15 @@ func (a *App) Submit(ctx context.Context, p *brigade.Project, b *brigade.Build) 
 	return a.Store.CreateBuild(ctx, b)
 }
 
-// Run takes a submitted build to its end. See dispatch.Dispatcher.RunBuild.
+// Run takes a submitted build to its end; see dispatch.Dispatcher.RunBuild.
+// Beside it, what dead programs left of their builds is removed.
 func (a *App) Run(ctx context.Context, id string, p *brigade.Project) (*brigade.Build, error) {
+	cleared := make(chan struct{})
+	go func() {
+		defer close(cleared)
+		a.clearLeftovers(ctx)
+	}()
+	defer func() { <-cleared }()
 	return a.dispatcher.RunBuild(ctx, id, p)
 }
 

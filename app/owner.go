@@ -23,17 +23,27 @@ func hostname() string {
 	return host
 }
 
-// ownerIsGone reports whether the owner was a process of this machine that has
-// ended. A process ID that is in use again counts as alive: then the lease
-// decides.
+// OwnerDied reports whether the owner of a lease was another process of this
+// machine, which has ended. A process ID that is in use again counts as alive:
+// then the lease decides.
+func OwnerDied(owner string) bool {
+	pid, here := processOf(owner)
+	return here && pid != os.Getpid() && !processExists(pid)
+}
+
+// ownerIsGone is OwnerDied for a process that owns nothing yet: an owner with
+// its own process ID is one of before, as in a container, where all have 1.
 func ownerIsGone(owner string) bool {
+	pid, here := processOf(owner)
+	return here && (pid == os.Getpid() || !processExists(pid))
+}
+
+// processOf is the process ID in an owner's name, if it is of this machine.
+func processOf(owner string) (pid int, here bool) {
 	parts := strings.Split(owner, "/")
 	if len(parts) != 3 || parts[0] != hostname() {
-		return false
+		return 0, false
 	}
 	pid, err := strconv.Atoi(parts[1])
-	if err != nil || pid <= 0 {
-		return false
-	}
-	return pid == os.Getpid() || !processExists(pid)
+	return pid, err == nil && pid > 0
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/app"
 	"github.com/brigadecore/brigade/v3/tui"
 )
 
@@ -68,7 +69,8 @@ func (s *State) buildTable(builds []*brigade.Build) error {
 
 // shownState is a build's state, or "interrupted" when who ran it is gone.
 func shownState(b *brigade.Build, now time.Time) string {
-	if b.State == brigade.StateRunning && !b.Lease.Expires.IsZero() && now.After(b.Lease.Expires) {
+	expired := !b.Lease.Expires.IsZero() && now.After(b.Lease.Expires)
+	if b.State == brigade.StateRunning && (expired || app.OwnerDied(b.Lease.Owner)) {
 		return "interrupted"
 	}
 	return string(b.State)
@@ -136,17 +138,21 @@ func (s *State) showBuild(b *brigade.Build, jobs []*brigade.Job) error {
 		return nil
 	}
 	fmt.Fprintln(s.Stdout)
-	return s.jobTable(jobs)
+	return s.jobTable(b, jobs)
 }
 
-func (s *State) jobTable(jobs []*brigade.Job) error {
+func (s *State) jobTable(b *brigade.Build, jobs []*brigade.Job) error {
 	table := tui.NewTable("JOB", "IMAGE", "STATE", "EXIT", "DURATION")
 	for _, j := range jobs {
 		exit, took := "", ""
 		if j.State.Ended() && !j.Started.IsZero() {
 			exit, took = fmt.Sprint(j.ExitCode), tui.Duration(j.Ended.Sub(j.Started))
 		}
-		table.Add(j.Name, j.Spec.Image, string(j.State), exit, took)
+		state := string(j.State)
+		if shown := shownState(b, s.Now()); shown == "interrupted" && !j.State.Ended() {
+			state = shown
+		}
+		table.Add(j.Name, j.Spec.Image, state, exit, took)
 	}
 	return table.Write(s.Stdout)
 }
