@@ -72,7 +72,9 @@ type Exit struct {
 // them is gone.
 type Attacher interface {
 	// Attach returns the execution behind handle; its output is written to
-	// run.Log from the beginning. CodeJobLost when it does not exist.
+	// run.Log from the beginning. Without a handle, because the program ended
+	// before it could keep it, that of this attempt of the job is looked for.
+	// CodeJobLost when it does not exist.
 	Attach(ctx context.Context, run JobRun, handle string) (Execution, error)
 }
 

@@ -17,6 +17,7 @@ type flight struct {
 	job    *brigade.Job
 	spec   []byte // as written down, to tell a changed one
 	wanted bool   // the script that runs now has asked for it
+	again  bool   // it may be under way already, since before a restart
 	done   chan struct{}
 	result brigade.JobResult
 	err    error
@@ -104,7 +105,7 @@ func (r *run) fly(f *flight) (brigade.JobResult, error) {
 	} else if old := r.inherited(job, f); old != nil {
 		return r.inherit(job, old)
 	}
-	return r.attempts(ctx, job)
+	return r.attempts(ctx, f)
 }
 
 // follow makes the job what comes after before: the same attempt when that is
@@ -118,8 +119,8 @@ func (r *run) follow(before *brigade.Job, f *flight) {
 			job.Retries++
 		}
 	}
-	if !before.State.Ended() && before.Handle != "" && r.d.attaches() {
-		if r.equalSpec(before, f) {
+	if !before.State.Ended() && r.d.attaches() {
+		if f.again = r.equalSpec(before, f); f.again {
 			job.State, job.Started, job.Handle = before.State, before.Started, before.Handle
 			job.LogFrom, job.BuildRetries = before.LogFrom, before.BuildRetries
 			return

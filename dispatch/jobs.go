@@ -51,9 +51,10 @@ func (r *run) maskSpec(spec brigade.JobSpec) brigade.JobSpec {
 }
 
 // attempts runs the job, and again when it fails and the script wants that.
-func (r *run) attempts(ctx context.Context, job *brigade.Job) (brigade.JobResult, error) {
+func (r *run) attempts(ctx context.Context, f *flight) (brigade.JobResult, error) {
+	job, again := f.job, f.again
 	for {
-		x := &jobRun{r: r, job: job}
+		x := &jobRun{r: r, job: job, again: again}
 		result, err := x.do(ctx)
 		if err == nil || !triesLeft(job, err) || ctx.Err() != nil {
 			return r.verdict(job, result, err)
@@ -64,10 +65,10 @@ func (r *run) attempts(ctx context.Context, job *brigade.Job) (brigade.JobResult
 		if !sleep(ctx, delay) {
 			return r.verdict(job, result, canceled(context.Cause(ctx)))
 		}
-		again := *job
-		again.Attempt, again.Retries, again.State, again.Failure, again.Handle = job.Attempt+1, n, brigade.StatePending, nil, ""
-		again.Started, again.Ended = time.Time{}, time.Time{}
-		job = &again
+		next := *job
+		next.Attempt, next.Retries, next.State, next.Failure, next.Handle = job.Attempt+1, n, brigade.StatePending, nil, ""
+		next.Started, next.Ended = time.Time{}, time.Time{}
+		job, again = &next, false
 	}
 }
 
@@ -103,15 +104,16 @@ type jobRun struct {
 	job  *brigade.Job
 	log  *jobLog
 	sink *logSink
+	// again: it may be under way already, since before a restart
+	again bool
 }
 
-// do runs the job once and writes down every step. A job with a handle is
-// under way already, and found again.
+// do runs the job once and writes down every step.
 func (x *jobRun) do(ctx context.Context) (brigade.JobResult, error) {
 	if err := x.openLog(); err != nil {
 		return brigade.JobResult{}, err
 	}
-	if x.job.Handle == "" {
+	if !x.again {
 		if err := x.save(); err != nil {
 			x.closeLog()
 			return brigade.JobResult{}, err
@@ -161,7 +163,7 @@ func (x *jobRun) conclude(exit brigade.Exit, err error, truncated bool) {
 // from its beginning: the store leaves out the lines that it has.
 func (x *jobRun) openLog() error {
 	x.sink = newLogSink(x.r, x.job.ID, x.job.LogFrom)
-	if x.job.Handle == "" {
+	if !x.again {
 		if err := x.headLog(); err != nil {
 			return err
 		}
@@ -274,12 +276,21 @@ func (x *jobRun) traced() *brigade.Job {
 	return &j
 }
 
+// How often a job is looked for while its runner does not answer.
+const (
+	attachEvery = time.Second
+	attachTries = 120
+)
+
 // startOrAttach finds a job that was under way before a restart again, or
 // starts it.
 func (x *jobRun) startOrAttach(ctx context.Context, run brigade.JobRun) (brigade.Execution, error) {
 	attacher, can := x.r.d.opt.Runner.(brigade.Attacher)
-	if x.job.Handle != "" && can {
+	if x.again && can {
 		running, err := attacher.Attach(ctx, run, x.job.Handle)
+		for tries := 0; brigade.CodeOf(err) == brigade.CodeUnavailable && tries < attachTries && sleep(ctx, attachEvery); tries++ {
+			running, err = attacher.Attach(ctx, run, x.job.Handle) // the machine has just started, perhaps
+		}
 		if err == nil {
 			x.r.publish(brigade.Change{JobID: x.job.ID, Notice: "found again after the restart"})
 			return running, nil
@@ -298,6 +309,7 @@ func (x *jobRun) anew() error {
 	x.r.mu.Lock()
 	x.job.Attempt++
 	x.job.State, x.job.Handle, x.job.Started = brigade.StatePending, "", time.Time{}
+	x.again = false
 	x.r.mu.Unlock()
 	if err := x.headLog(); err != nil {
 		return err

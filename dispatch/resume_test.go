@@ -84,7 +84,7 @@ type finder struct {
 }
 
 func (f finder) Attach(ctx context.Context, run brigade.JobRun, handle string) (brigade.Execution, error) {
-	if handle != f.known {
+	if handle != "" && handle != f.known {
 		return nil, brigade.Errorf(brigade.CodeJobLost, "there is no %s", handle)
 	}
 	f.attached.Add(1)
@@ -104,6 +104,7 @@ func TestJobFoundAgainIsTheSameAttempt(t *testing.T) {
 		log               string
 	}{
 		{"found", "here", 1, 1, 0, "one\ntwo\n"},
+		{"found without a handle", "", 1, 1, 0, "one\ntwo\n"},
 		{"lost", "gone", 2, 0, 1, "one\n— attempt 2 —\none\ntwo\n"},
 	} {
 		f := finder{dummy.New(dummy.Options{}), "here", new(atomic.Int32), new(atomic.Int32)}

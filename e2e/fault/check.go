@@ -168,6 +168,9 @@ func (t *test) checkJob(j *brigade.Job, r *ran) {
 	if r.starts > j.Attempt {
 		t.problem("job %s ran %d times, but only %d attempts are recorded", j.ID, r.starts, j.Attempt)
 	}
+	if r.starts > 1 && t.opt.Runner == "docker" {
+		t.problem("job %s ran %d times, although containers outlive the server", j.ID, r.starts)
+	}
 	if j.State == brigade.StateSucceeded && r.ends == 0 {
 		t.problem("job %s is recorded as succeeded and never ended", j.ID)
 	}

@@ -109,7 +109,7 @@ func TestNothingIsLost(t *testing.T) {
 func TestContainersAreFoundAgain(t *testing.T) {
 	e := engine.Start(t, engine.Options{Images: []string{"docker.io/library/alpine:3.20"}})
 	report := run(t, fault.Options{
-		Runner: "docker", Env: []string{"DOCKER_HOST=" + e.Host}, Builds: max(*builds/10, 4), Seed: *seed, KillEvery: 3 * time.Second,
+		Runner: "docker", Env: []string{"DOCKER_HOST=" + e.Host}, Builds: max(*builds/8, 4), Seed: *seed, KillEvery: 1200 * time.Millisecond,
 	})
 	atLeast(t, report, "kills of the server", 1)
 	if left, err := e.Podman(t.Context(), "ps", "--all", "--quiet"); err != nil || left != "" {

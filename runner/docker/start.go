@@ -166,14 +166,15 @@ func removeDir(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// Attach implements brigade.Attacher. The handle is the container's ID.
+// Attach implements brigade.Attacher. The handle is the container's ID; without
+// one its name says whose it is.
 func (r *Runner) Attach(ctx context.Context, run brigade.JobRun, handle string) (brigade.Execution, error) {
 	lost := func(err error) error {
 		return brigade.Errorf(brigade.CodeJobLost, "job %q is lost: its container is gone: %w", run.Job.Name, err).
 			WithHint("the build can be run again")
 	}
 	if handle == "" {
-		return nil, lost(errors.New("it has no handle"))
+		handle = containerName(run.Job)
 	}
 	e, err := r.connect(ctx)
 	if err != nil {
