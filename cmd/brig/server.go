@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/api/oidc"
 	"github.com/brigadecore/brigade/v3/app"
 	"github.com/brigadecore/brigade/v3/artifact/s3"
 	"github.com/brigadecore/brigade/v3/gateway"
@@ -29,6 +30,8 @@ type serverFlags struct {
 	gitlabURL, giteaURL, traces              string
 	s3Endpoint, s3Region, s3Bucket, s3Prefix string
 	s3PathStyle                              bool
+	oidc                                     oidc.Options
+	oidcGrants                               []string
 	checkSuiteOnPR                           bool
 	origins, proxies                         []string
 	keepAge, keepFailedAge                   string
@@ -91,6 +94,10 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.gitlabURL, "gitlab-url", "", "`URL` of the GitLab server of projects whose repository names none; default https://gitlab.com")
 	fl.StringVar(&f.giteaURL, "gitea-url", "", "`URL` of the Gitea or Forgejo server of projects whose repository names none")
 	fl.BoolVar(&f.checkSuiteOnPR, "check-suite-on-pr", false, "request a check suite for every pull request")
+	fl.StringVar(&f.oidc.Issuer, "oidc-issuer", "", "`URL` of an OpenID provider whose ID tokens open the API")
+	fl.StringVar(&f.oidc.Audience, "oidc-audience", "", "`audience` those tokens must be for")
+	fl.StringVar(&f.oidc.Claim, "oidc-claim", "groups", "`claim` of those tokens that grants look at")
+	fl.StringArrayVar(&f.oidcGrants, "oidc-grant", nil, "`VALUE=SCOPES` that a value of the claim gives, such as devs=read,event:create@acme/app; may be repeated")
 	fl.StringVar(&f.s3Bucket, "s3-bucket", "", "`name` of an S3-compatible bucket that keeps artifacts; default a directory")
 	fl.StringVar(&f.s3Endpoint, "s3-endpoint", "", "`URL` of the bucket's service; default Amazon's")
 	fl.StringVar(&f.s3Region, "s3-region", "", "`region` of the bucket")
@@ -196,6 +203,14 @@ func (s *State) serverOptions(f *serverFlags) (app.ServerOptions, error) {
 		opt.Worker.Args, opt.Worker.Env = []string{"worker"}, s.workerEnv()
 	default:
 		return none, brigade.Errorf(brigade.CodeUsage, "there is no worker %q", f.worker).WithHint("use process or in-process")
+	}
+	opt.OIDC = f.oidc
+	for _, text := range f.oidcGrants {
+		grant, err := oidc.ParseGrant(text)
+		if err != nil {
+			return none, err
+		}
+		opt.OIDC.Grants = append(opt.OIDC.Grants, grant)
 	}
 	if opt.Proxies, err = app.ParseProxies(f.proxies); err != nil {
 		return none, err
