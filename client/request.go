@@ -53,7 +53,7 @@ func (c *Client) call(ctx context.Context, r request, v any) (http.Header, error
 		limit := c.opt.Timeout + time.Duration(size)*time.Second/(64<<10)
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		resp, err := send(ctx)
+		resp, err := send(ctx) //nolint:bodyclose // drain closes it
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (c *Client) open(ctx context.Context, r request) (*http.Response, error) {
 		ctx, cancel := context.WithCancelCause(ctx)
 		timer := time.AfterFunc(c.opt.Timeout, func() { cancel(context.DeadlineExceeded) })
 		defer timer.Stop()
-		if resp, err = send(ctx); err != nil {
+		if resp, err = send(ctx); err != nil { //nolint:bodyclose // the caller closes it
 			cancel(nil)
 			return err
 		}

@@ -4,3 +4,4 @@
 package docs
 
 //go:generate go test -run TestGenerated -update .
+//go:generate go test -run TestGeneratedReference ../cmd/brig -update

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,7 +16,8 @@ import (
 // so, which readers do not see:
 //
 //	```js run [file=brigade.js]   is written to the page's directory
-//	```sh run [exit=0]            is run there, with brig in PATH
+//	```sh run [exit=0]            is run there, with brig in PATH; a line of it
+//	                              export NAME=value holds for those after it
 //	```text expect                each line is part of what the last sh printed
 //	```text never                 no line is
 type block struct {
@@ -104,6 +107,8 @@ func (p page) try(t *testing.T) {
 	m := newMachine(t, t.TempDir())
 	m.withoutEngine()
 	m.env = append(m.env, "PATH="+filepath.Dir(program)+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	m.stopServers(t)
+	ports := freePorts(t)
 	last, tested := "", 0
 	for _, b := range p.blocks {
 		switch {
@@ -113,8 +118,10 @@ func (p page) try(t *testing.T) {
 				t.Fatal(err)
 			}
 		case b.is("sh", "run"):
-			out := m.run(t, "sh", "-eu", "-c", b.text)
+			text := ports.Replace(b.text)
+			out := m.run(t, "sh", "-eu", "-c", text)
 			last = out.both()
+			m.keepExports(text)
 			if want := b.setting("exit", "0"); strconv.Itoa(out.code) != want {
 				t.Fatalf("%s:%d: exit code %d, want %s\n%s", p.path, b.line, out.code, want, last)
 			}
@@ -128,4 +135,62 @@ func (p page) try(t *testing.T) {
 		}
 	}
 	t.Logf("%d commands", tested)
+}
+
+// keepExports keeps the variables that a block exports for the next ones, as
+// the shell of somebody who reads the page does.
+func (m *machine) keepExports(text string) {
+	for line := range strings.Lines(text) {
+		if pair, ok := strings.CutPrefix(strings.TrimSpace(line), "export "); ok {
+			m.env = append(m.env, pair)
+		}
+	}
+}
+
+// freePorts gives the servers of a page other ports than the default ones,
+// which may be in use here.
+func freePorts(t *testing.T) *strings.Replacer {
+	t.Helper()
+	start := "brig server "
+	pairs := []string{start, ""}
+	for flag, port := range map[string]string{"--gateways": "7744", "--api": "7745"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		free := l.Addr().String()
+		start += flag + " " + free + " "
+		pairs = append(pairs, "127.0.0.1:"+port, free)
+	}
+	pairs[1] = start
+	return strings.NewReplacer(pairs...)
+}
+
+// stopServers ends, with the test, a server that the page left running: its
+// process ID is in server.pid.
+func (m *machine) stopServers(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		text, err := os.ReadFile(filepath.Join(m.dir, "server.pid"))
+		if err != nil {
+			return
+		}
+		if t.Failed() {
+			if log, err := os.ReadFile(filepath.Join(m.dir, "server.log")); err == nil {
+				t.Logf("server.log:\n%s", clip(string(log)))
+			}
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			return
+		}
+		// When all went well it has ended, and its ID may be another's by now.
+		if cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err != nil || cwd != m.dir {
+			return
+		}
+		if p, err := os.FindProcess(pid); err == nil {
+			_ = p.Kill()
+		}
+	})
 }
