@@ -30,15 +30,17 @@ func clone(ctx context.Context, p *brigade.Project, b *brigade.Build, dir string
 		return brigade.Errorf(brigade.CodeSource, "the project names no repository to clone").
 			WithHint("set its clone URL, or run with --repo URL")
 	}
-	var auth transport.AuthMethod
+	var credentials brigade.Repo
 	if sameHost(address, p.Repo.CloneURL) {
-		var err error
-		if auth, err = authFor(address, p.Repo); err != nil {
-			return err
-		}
+		credentials = p.Repo
+	}
+	auth, err := authFor(address, credentials)
+	if err != nil {
+		return err
 	}
 	notice("cloning " + redacted(address))
-	c := cloner{address: address, auth: auth, dir: dir, submodules: p.Repo.InitSubmodules}
+	// Jobs can read the address in the clone's configuration.
+	c := cloner{address: withoutUser(address), auth: auth, dir: dir, submodules: p.Repo.InitSubmodules}
 	if err := c.checkout(ctx, b.Event.Revision); err != nil {
 		return c.explain(err, b.Event.Revision)
 	}
@@ -77,11 +79,7 @@ func (c *cloner) checkout(ctx context.Context, rev brigade.Revision) error {
 	if !c.submodules {
 		return nil
 	}
-	subs, err := tree.Submodules()
-	if err != nil {
-		return fmt.Errorf("read the submodules: %w", err)
-	}
-	return subs.UpdateContext(ctx, &git.SubmoduleUpdateOptions{Init: true, RecurseSubmodules: git.DefaultSubmoduleRecursionDepth, Auth: c.auth})
+	return c.fetchSubmodules(ctx, c.repo, maxSubmoduleDepth)
 }
 
 // fetch brings in the revision and returns its commit. A commit wins over a
@@ -151,9 +149,14 @@ func refNames(name string) []string {
 	return []string{"refs/heads/" + name, "refs/tags/" + name, "refs/" + name}
 }
 
+const credentialsHint = "give the project a token (github.token) or an SSH key; brig run takes them from BRIGADE_REPO_AUTH_TOKEN and BRIGADE_REPO_KEY"
+
 // explain turns what git says into a sentence and a hint. The address is shown
 // without credentials.
 func (c *cloner) explain(err error, rev brigade.Revision) error {
+	if known := (*brigade.Error)(nil); errors.As(err, &known) {
+		return err
+	}
 	e := &brigade.Error{Code: brigade.CodeSource, Err: err}
 	address := redacted(c.address)
 	switch {
@@ -161,10 +164,10 @@ func (c *cloner) explain(err error, rev brigade.Revision) error {
 		return err
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
 		e.Message = fmt.Sprintf("the server of %s does not let us in", address)
-		e.Hint = "give the project a token (github.token) or an SSH key; a private repository often answers as if it were not there"
+		e.Hint = credentialsHint + "; a private repository often answers as if it were not there"
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		e.Message = fmt.Sprintf("there is no repository %s, or it is private", address)
-		e.Hint = "check the address; for a private one give the project a token or an SSH key"
+		e.Hint = "check the address; if it is private, " + credentialsHint
 	case errors.Is(err, git.NoMatchingRefSpecError{}), errors.Is(err, plumbing.ErrObjectNotFound):
 		e.Message = fmt.Sprintf("%s has no revision %q", address, firstOf(rev.Commit, rev.Ref, "HEAD"))
 		e.Hint = "name a branch, tag or full commit with --ref or --commit"
@@ -185,8 +188,7 @@ func firstOf(values ...string) string {
 }
 
 // authFor chooses what opens the address: the SSH key for SSH addresses, the
-// token for HTTPS ones. A token is never sent over plain HTTP, except to this
-// machine.
+// token for HTTPS ones.
 func authFor(address string, repo brigade.Repo) (transport.AuthMethod, error) {
 	end, err := transport.NewEndpoint(address)
 	if err != nil {
@@ -199,16 +201,55 @@ func authFor(address string, repo brigade.Repo) (transport.AuthMethod, error) {
 		}
 		return sshAuth(end.User, repo)
 	case "http", "https":
-		if repo.Token == "" {
-			return nil, nil
-		}
-		if end.Protocol == "http" && !isLoopback(end.Host) {
-			return nil, brigade.Errorf(brigade.CodeSource, "the token is not sent to %s over plain http", end.Host).
-				WithHint("use an https address")
-		}
-		return &http.BasicAuth{Username: "x-access-token", Password: repo.Token}, nil
+		return httpAuth(address, repo.Token)
 	}
 	return nil, nil
+}
+
+// httpAuth is the password in the address, else the token; a user without
+// either is a token, as forges take it. A token is never sent over plain HTTP,
+// except to this machine.
+func httpAuth(address, projectToken string) (transport.AuthMethod, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, brigade.Errorf(brigade.CodeSource, "%q is no address of a git repository", redacted(address))
+	}
+	user := u.User.Username()
+	password, _ := u.User.Password()
+	switch {
+	case password != "":
+	case projectToken != "":
+		if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+			return nil, brigade.Errorf(brigade.CodeSource, "the token is not sent to %s over plain http", u.Host).
+				WithHint("use an https address")
+		}
+		password = projectToken
+	case user != "":
+		user, password = "", user
+	default:
+		return nil, nil
+	}
+	return &http.BasicAuth{Username: firstOf(user, tokenUser), Password: password}, nil
+}
+
+// tokenUser is the user that forges expect with a token.
+const tokenUser = "x-access-token"
+
+// SplitToken takes the password out of an http or https address, or the token
+// that stands for user and password; with named, a user alone is a user's name.
+// Other addresses have none.
+func SplitToken(address string, named bool) (without, token string) {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil || u.Scheme != "http" && u.Scheme != "https" {
+		return address, ""
+	}
+	switch password, _ := u.User.Password(); {
+	case password != "":
+		token, u.User = password, url.User(u.User.Username())
+	case !named:
+		token, u.User = u.User.Username(), nil
+	}
+	return u.String(), token
 }
 
 // sameHost reports whether an event's address is at the project's own forge.
@@ -248,6 +289,15 @@ func sshAuth(user string, repo brigade.Repo) (transport.AuthMethod, error) {
 		return nil, brigade.Errorf(brigade.CodeSource, "the project's SSH certificate does not belong to its key")
 	}
 	return keys, nil
+}
+
+// withoutUser is an http address without user and password; for others they
+// are part of the way there.
+func withoutUser(address string) string {
+	if u, err := url.Parse(address); err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return address
+	}
+	return redacted(address)
 }
 
 // redacted is the address without user and password.

@@ -23,6 +23,7 @@ type runFlags struct {
 	background, noProgress, dryRun, verbose, failed            bool
 
 	runner, dir, repo, output string
+	repoToken                 string // was in repo
 	trackedOnly, submodules   bool
 	secrets                   []string
 	secretsFile               string
@@ -48,6 +49,10 @@ func newRun(s *State) *cobra.Command {
 The script is the one named with -f, else brigade.js or brigade.ts of the
 directory. Jobs run in containers when a container engine answers, else as
 processes of this machine; the first line says which.
+
+With --repo the files are cloned. What opens a private repository is its token
+in the environment variable BRIGADE_REPO_AUTH_TOKEN, or its SSH key in
+BRIGADE_REPO_KEY, or else the SSH agent.
 
 With --server it creates an event of PROJECT on that server instead, which runs
 the build, and follows it; Ctrl-C then ends the view, not the build.
@@ -164,6 +169,7 @@ type runPlan struct {
 }
 
 func (s *State) plan(cmd *cobra.Command, f *runFlags, name string, again *brigade.Build) (*runPlan, error) {
+	f.repo, f.repoToken = source.SplitToken(f.repo, s.Getenv(repoTokenVariable) != "") // the rest is written down and shown
 	opt, err := s.appOptions(f)
 	if err != nil {
 		return nil, err

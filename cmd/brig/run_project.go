@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,12 +36,7 @@ func (s *State) project(f *runFlags, name string, opt app.Options) (*brigade.Pro
 		p.Repo.CloneURL = f.repo
 	}
 	p.Repo.InitSubmodules = p.Repo.InitSubmodules || f.submodules
-	if p.Repo.Token == "" {
-		p.Repo.Token = s.Getenv("BRIGADE_REPO_AUTH_TOKEN")
-	}
-	if p.Repo.SSHKey == "" {
-		p.Repo.SSHKey = s.Getenv("BRIGADE_REPO_KEY")
-	}
+	s.repoCredentials(f, p)
 	secrets, err := s.secrets(f)
 	if err != nil {
 		return nil, err
@@ -52,6 +48,16 @@ func (s *State) project(f *runFlags, name string, opt app.Options) (*brigade.Pro
 		p.Secrets[k] = v
 	}
 	return p, nil
+}
+
+const repoTokenVariable = "BRIGADE_REPO_AUTH_TOKEN"
+
+// repoCredentials finds what opens the repository: what the address on the
+// command line holds, the stored project's, or the environment's under the
+// names that v1's workers have.
+func (s *State) repoCredentials(f *runFlags, p *brigade.Project) {
+	p.Repo.Token = cmp.Or(f.repoToken, p.Repo.Token, s.Getenv(repoTokenVariable))
+	p.Repo.SSHKey = cmp.Or(p.Repo.SSHKey, s.Getenv("BRIGADE_REPO_KEY"))
 }
 
 func (s *State) storedProject(name string, opt app.Options) (*brigade.Project, error) {
@@ -86,6 +92,9 @@ func repoName(address string) string {
 	address = strings.TrimSuffix(strings.TrimSuffix(address, "/"), ".git")
 	if _, path, ok := strings.Cut(address, "://"); ok {
 		address = path
+		if user, rest, ok := strings.Cut(address, "@"); ok && !strings.Contains(user, "/") {
+			address = rest
+		}
 	} else {
 		address = strings.Replace(address, ":", "/", 1)
 	}
