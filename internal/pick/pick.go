@@ -55,7 +55,7 @@ func (p *picker) problem(format string, args ...any) {
 func (p *picker) end(s Set) []string {
 	for i, used := range p.used {
 		if !used && !p.over {
-			p.problem("nothing is named by %s", s.patterns[i].text)
+			p.problem("nothing below mountPath is named by %s", s.patterns[i].text)
 		}
 	}
 	if p.unsaid > 0 {

@@ -166,7 +166,7 @@ func TestDirAndTar(t *testing.T) {
 			{"abs.lnk", "", "leads to nothing here"},
 			{"none.lnk", "", "leads to nothing here"},
 			{"loop.lnk", "", "leads to nothing here"},
-			{"nothing* missing/x", "", "nothing is named by nothing*|nothing is named by missing/x"},
+			{"nothing* missing/x", "", "nothing below mountPath is named by nothing*|nothing below mountPath is named by missing/x"},
 			{"../secret a.txt", "a.txt=A", "leads out of /src"},
 			{"/src/a.txt", "a.txt=A", ""},
 		} {
