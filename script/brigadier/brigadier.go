@@ -157,7 +157,7 @@ func withHint(err error) error {
 	var public *brigade.Error
 	if errors.As(err, &public) && public.Hint != "" {
 		c := *public
-		c.Message = fmt.Sprintf("%s; %s", public.Message, public.Hint)
+		c.Message, c.Hint = fmt.Sprintf("%s; %s", public.Message, public.Hint), "" // said once
 		return &c
 	}
 	return err

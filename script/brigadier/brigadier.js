@@ -278,6 +278,10 @@ function located(err, site) {
 	if (err instanceof Error && site) {
 		Object.defineProperty(err, "stack", { value: `${err}\n${site}`, writable: true, configurable: true });
 	}
+	// What we add is there to ask for; printed, the error looks as it did in v1.
+	for (const name of ["code", "jobID", "exitCode"]) {
+		if (err instanceof Error && Object.hasOwn(err, name)) Object.defineProperty(err, name, { enumerable: false });
+	}
 	return err;
 }
 

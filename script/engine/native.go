@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/dop251/goja"
 
@@ -222,8 +224,9 @@ func (e *Engine) errorToJS(err error) goja.Value {
 	}
 	var more interface{ Fields() map[string]any }
 	if errors.As(err, &more) {
-		for name, v := range more.Fields() {
-			_ = obj.Set(name, e.toJS(v))
+		fields := more.Fields()
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			_ = obj.Set(name, e.toJS(fields[name]))
 		}
 	}
 	var sys *modules.SysError
