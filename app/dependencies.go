@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/dispatch"
@@ -197,5 +198,13 @@ func npmOptions(dirs Dirs, environ []string) npm.Options {
 			env[k] = v
 		}
 	}
-	return npm.Options{Cache: filepath.Join(dirs.Cache, "npm"), Home: dirs.Home, Env: env}
+	return npm.Options{Cache: packageCache(dirs), Home: dirs.Home, Env: env}
+}
+
+func packageCache(dirs Dirs) string { return filepath.Join(dirs.Cache, "npm") }
+
+// ForgetDependencies removes the npm packages from the cache that no build has
+// used since before.
+func ForgetDependencies(dirs Dirs, before time.Time) error {
+	return npm.Prune(packageCache(dirs), before)
 }

@@ -2,8 +2,8 @@
 //
 // A View is fed every brigade.Change of one build and is finished with the
 // build's last state. There are three: Live (a terminal), Plain (anything
-// else) and JSON (one object per line, for programs). New picks one. Table,
-// PrintError and Summarize serve the commands that look at stored things.
+// else) and JSON (one object per line, for programs). New picks one. Table
+// and PrintError serve the commands that look at stored things.
 //
 // Everything that comes from outside (names, log text, messages) passes Clean
 // before it reaches a terminal: no cursor movement, no title, no clipboard, no

@@ -15,19 +15,6 @@ const (
 	tableIndent = "  "
 )
 
-// Summarize writes what Finish writes at a build's end, for one that is over:
-// `brig build get`. There are no log lines in it.
-func Summarize(o Options, build *brigade.Build, jobs []*brigade.Job) error {
-	o = o.withDefaults()
-	b := newBoard(o.Mask)
-	b.finish(build, jobs)
-	w := 100
-	if o.Terminal {
-		w, _ = o.size()
-	}
-	return writeLines(o.Out, summary(b, o, o.look(), w))
-}
-
 // summary is the end of the story. A single job that went well is worth one
 // line only.
 func summary(b *board, o Options, l look, w int) []string {

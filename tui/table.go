@@ -44,9 +44,6 @@ func (t *Table) add(cells []string) {
 	t.rows = append(t.rows, row)
 }
 
-// Len is the number of rows.
-func (t *Table) Len() int { return len(t.rows) }
-
 // Write writes the heads and all rows. It returns the writer's error.
 func (t *Table) Write(w io.Writer) error {
 	_, err := io.WriteString(w, strings.Join(t.lines(), "\n")+"\n")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,7 @@ func newInstall(s *State) *cobra.Command {
 		Use: "install [DIRECTORY]", GroupID: "setup", Short: "Install a script's npm dependencies ahead of time",
 		Long: `Resolve the dependencies of brigade.json, fetch and verify them, and write
 brigade.lock. No Node is needed and no install script is run. Builds find the
-packages in the cache afterwards.`,
+packages in the cache afterwards; what no build has used for 90 days leaves it.`,
 		Example: "  brig install\n  brig install --frozen      fail when brigade.lock does not match",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
@@ -43,6 +44,9 @@ packages in the cache afterwards.`,
 			if err != nil {
 				return err
 			}
+			if err := app.ForgetDependencies(dirs, s.Now().Add(-keepPackages)); err != nil {
+				fmt.Fprintln(s.Stderr, "warning: "+err.Error())
+			}
 			if output == "json" {
 				return writeJSON(s.Stdout, tree)
 			}
@@ -55,6 +59,9 @@ packages in the cache afterwards.`,
 	cmd.Flags().BoolVar(&all, "package-json", false, "also install the dependencies of package.json")
 	return cmd
 }
+
+// keepPackages is how long the cache keeps packages that no build uses.
+const keepPackages = 90 * 24 * time.Hour
 
 func (s *State) printTree(tree npm.Tree) error {
 	for _, w := range tree.Warnings {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -321,11 +320,4 @@ func (l *loader) note(name, source string) {
 	for _, w := range oddities(source) {
 		l.e.opts.Warn(fmt.Sprintf("%s:%d: %s", name, w.line, w.text))
 	}
-}
-
-// CheckSyntax compiles a script without running it. The error is a
-// *brigade.Error with the position.
-func CheckSyntax(_ context.Context, s Script) error {
-	_, err := NewCache().compileFile(s.Name, s.Source, false)
-	return err
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -262,6 +261,3 @@ func (t *tail) String() string {
 	defer t.mu.Unlock()
 	return t.buf.String()
 }
-
-// Self returns the path of the running program, for Child.Program.
-func Self() (string, error) { return os.Executable() }
