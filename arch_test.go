@@ -38,6 +38,8 @@ var mayImport = map[string][]string{
 // dependency that is not named here has no home and may not be imported.
 var homes = map[string][]string{
 	"cel.dev/":                               {"intake/filter"},
+	"charm.land/":                            {"tui"},
+	"github.com/charmbracelet/":              {"tui"},
 	"github.com/clipperhouse/":               {"tui"},
 	"github.com/Masterminds/semver/":         {"script/npm"},
 	"github.com/cpuguy83/dockercfg":          {"runner/docker"},

@@ -155,3 +155,22 @@ func pad(s string, w int, right bool) string {
 	}
 	return s + strings.Repeat(" ", n)
 }
+
+// slice returns the columns of s from the one numbered from, counted from 0,
+// at most w of them. Colours that are on there stay on.
+func slice(s string, from, w int) string {
+	n := 0
+	var colors string
+	for c := (cells{rest: s}); ; {
+		if n >= from {
+			return closeRow(colors + cut(c.rest, max(w, 0), ""))
+		}
+		if !c.next() {
+			return ""
+		}
+		n += c.width
+		if c.sgr {
+			colors = colorsAfter(colors, c.value)
+		}
+	}
+}

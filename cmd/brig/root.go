@@ -69,7 +69,7 @@ func unknownCommand(cmd *cobra.Command, argv []string) error {
 // commands lists every command: one file each.
 func commands() []func(*State) *cobra.Command {
 	return []func(*State) *cobra.Command{
-		newRun, newRerun, newBuild, newEvent, newProject, newSecretCommand, newSchedule, newArtifact, newServer,
+		newRun, newRerun, newBuild, newTerm, newEvent, newProject, newSecretCommand, newSchedule, newArtifact, newServer,
 		newGateway, newToken, newAudit, newInit, newInstall, newVersion, newExitCodes, newWorker,
 	}
 }
