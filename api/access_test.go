@@ -83,7 +83,7 @@ func newWorldFor(t *testing.T, rt route) *world {
 
 // bodies are requests that are accepted.
 var bodies = map[string]string{
-	"project.put": `{}`, "secret.set": `{"value":"v"}`, "event.create": `{"type":"exec"}`, "build.rerun": `{}`, "build.cancel": `{}`, "job.cancel": `{}`,
+	"project.put": `{}`, "secret.set": `{"value":"v"}`, "secret.compare": `{}`, "event.create": `{"type":"exec"}`, "build.rerun": `{}`, "build.cancel": `{}`, "job.cancel": `{}`,
 	"token.create": `{"name":"n","scopes":["read"]}`,
 }
 

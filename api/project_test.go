@@ -69,6 +69,33 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestSecretsAreCompared finds out whether values are set, and no more.
+func TestSecretsAreCompared(t *testing.T) {
+	w := newWorld(t)
+	w.do(w.admin, "PUT", "/api/projects/acme%2Fapp", `{"sharedSecret":"hook","repo":{"token":"rtok"},"secrets":{"plain":"x","nested":{"b":[1,true],"a":"y"},"empty":""}}`).want(t, http.StatusOK, nil)
+	const path = "/api/projects/acme%2Fapp/secrets/compare"
+	for body, want := range map[string]string{
+		`{"secrets":{"plain":"x","nested":{"a":"y","b":[1,true]}},"credentials":{"sharedSecret":"hook","repo.token":"rtok"}}`:                                      "repo.token secrets.nested secrets.plain sharedSecret",
+		`{"secrets":{"plain":"X","nested":{"a":"y"},"unknown":null,"other":"x","empty":""},"credentials":{"sharedSecret":"","repo.sshKey":"","repo.token":"rto"}}`: "secrets.empty",
+		`{"secrets":{"plain":null,"nested":null,"empty":null},"credentials":{"nothing":"x"}}`:                                                                      "",
+		`{}`: "",
+	} {
+		var got struct{ Same []string }
+		answer := w.do(w.admin, "POST", path, body).want(t, http.StatusOK, &got)
+		if strings.Join(got.Same, " ") != want {
+			t.Errorf("%s: %s", body, answer.body)
+		}
+	}
+	w.do(w.admin, "POST", path, `{"secrets":{"plain":"REDACTED"}}`).want(t, http.StatusOK, nil)
+	w.do(w.admin, "POST", path, `{"other":1}`).want(t, http.StatusBadRequest, nil)
+	w.do(w.reader, "POST", path, `{}`).want(t, http.StatusForbidden, nil)
+	w.do(w.token(ScopeAdmin, "fresh"), "POST", path, `{}`).want(t, http.StatusNotFound, nil)
+	var audit struct{ Entries []struct{ Action string } }
+	if got := w.do(w.admin, "GET", "/api/audit", nil).want(t, http.StatusOK, &audit); !strings.Contains(got.body, "secret.compare") {
+		t.Errorf("comparing is not written down: %s", got.body)
+	}
+}
+
 func TestProjectsThatAreRefused(t *testing.T) {
 	w := newWorld(t, func(o *Options) {
 		o.CheckProject = func(p *brigade.Project) error {

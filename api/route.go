@@ -51,6 +51,7 @@ func (a *API) table() []route {
 		{pattern: "PUT /api/projects/{project}", need: ScopeAdmin, action: "project.put", body: maxProjectBody, do: putProject},
 		{pattern: "DELETE /api/projects/{project}", need: ScopeAdmin, action: "project.delete", do: deleteProject},
 		{pattern: "GET /api/projects/{project}/secrets", need: ScopeRead, do: listSecrets},
+		{pattern: "POST /api/projects/{project}/secrets/compare", need: ScopeAdmin, action: "secret.compare", body: maxProjectBody, do: compareSecrets},
 		{pattern: "PUT /api/projects/{project}/secrets/{name}", need: ScopeAdmin, action: "secret.set", body: maxProjectBody, do: setSecret},
 		{pattern: "DELETE /api/projects/{project}/secrets/{name}", need: ScopeAdmin, action: "secret.unset", do: unsetSecret},
 		{pattern: "GET /api/projects/{project}/schedules", need: ScopeRead, do: projectSchedules},

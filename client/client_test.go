@@ -33,6 +33,13 @@ func TestProjects(t *testing.T) {
 	if got.ID != p.ID || got.SharedSecret != Redacted || got.Repo.Token != Redacted || got.GenericGatewaySecret != "" || got.Secrets["A"] != Redacted {
 		t.Errorf("it is %+v", got)
 	}
+	p.SharedSecret = "other"
+	if same, err := c.SameSecrets(ctx, p); err != nil || strings.Join(same, " ") != "repo.token secrets.A secrets.B" {
+		t.Errorf("the same: %v %v", same, err)
+	}
+	if same, err := c.SameSecrets(ctx, brigade.NewProject("acme/app")); err != nil || len(same) != 0 {
+		t.Errorf("nothing is the same: %v %v", same, err)
+	}
 	delete(got.Secrets, "B")
 	got.SharedSecret, got.ScriptPath = "", "ci/brigade.ts"
 	w.must(c.PutProject(ctx, got))

@@ -137,6 +137,36 @@ func (c *Client) SetSecret(ctx context.Context, project, name string, value any)
 	return err
 }
 
+// SameSecrets returns the paths of those secrets of p, such as "repo.token" and
+// "secrets.PASSWORD", that the server's project of that ID has with the same
+// value. It needs the scope admin. What is missing or empty in p is not asked
+// for.
+func (c *Client) SameSecrets(ctx context.Context, p *brigade.Project) ([]string, error) {
+	secrets, fields := map[string]any{}, map[string]string{}
+	for name, value := range p.Secrets {
+		if value != nil {
+			secrets[name] = value
+		}
+	}
+	for path, value := range credentials(p) {
+		if *value != "" {
+			fields[path] = *value
+		}
+	}
+	if len(secrets)+len(fields) == 0 {
+		return nil, nil
+	}
+	r := request{
+		method: http.MethodPost, path: []string{"api", "projects", p.ID, "secrets", "compare"},
+		body: map[string]any{"secrets": secrets, "credentials": fields},
+	}
+	var answer struct {
+		Same []string `json:"same"`
+	}
+	_, err := c.call(ctx, r, &answer)
+	return answer.Same, err
+}
+
 // UnsetSecret removes one secret of a project.
 func (c *Client) UnsetSecret(ctx context.Context, project, name string) error {
 	_, err := c.call(ctx, request{method: http.MethodDelete, path: []string{"api", "projects", project, "secrets", name}}, nil)

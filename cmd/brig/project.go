@@ -37,7 +37,7 @@ func (s *State) projects(ctx context.Context) (brigade.Projects, func() error, e
 	if err != nil {
 		return nil, nil, err
 	}
-	return b, b.Close, nil
+	return b.Projects, b.Close, nil
 }
 
 // withProjects opens the projects for one command.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -225,6 +226,11 @@ func planProjects(ctx context.Context, projects brigade.Projects, declared []*br
 		case err != nil:
 			return nil, err
 		}
+		if stored != nil {
+			if stored, err = seeSecrets(ctx, projects, stored, d); err != nil {
+				return nil, err
+			}
+		}
 		p.project = projectfile.Keep(stored, d)
 		if stored != nil {
 			if p.Changes = projectfile.Diff(stored, p.project); len(p.Changes) == 0 {
@@ -236,6 +242,42 @@ func planProjects(ctx context.Context, projects brigade.Projects, declared []*br
 		plans = append(plans, p)
 	}
 	return plans, nil
+}
+
+// comparer is a store that shows no secrets, but tells which of those of p, by
+// path, it has with the same value.
+type comparer interface {
+	SameSecrets(ctx context.Context, p *brigade.Project) ([]string, error)
+}
+
+// seeSecrets returns stored, a copy, with those secrets of declared that the
+// store has as well, if the store does not show them. Who may not ask sees all
+// declared ones as changed.
+func seeSecrets(ctx context.Context, projects brigade.Projects, stored, declared *brigade.Project) (*brigade.Project, error) {
+	server, ok := projects.(comparer)
+	if !ok {
+		return stored, nil
+	}
+	same, err := server.SameSecrets(ctx, declared)
+	if brigade.CodeOf(err) == brigade.CodeDenied {
+		return stored, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("compare the secrets of project %s: %w", declared.Name, err)
+	}
+	seen := *stored
+	seen.Secrets = maps.Clone(stored.Secrets)
+	for _, f := range projectfile.SecretFields() {
+		if slices.Contains(same, f.Path) {
+			*f.Of(&seen) = *f.Of(declared)
+		}
+	}
+	for name := range seen.Secrets {
+		if slices.Contains(same, "secrets."+name) {
+			seen.Secrets[name] = declared.Secrets[name]
+		}
+	}
+	return &seen, nil
 }
 
 func (s *State) showPlans(plans []plan, output string, dryRun bool) error {

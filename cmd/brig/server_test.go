@@ -138,8 +138,13 @@ func TestServerRunAndLookAtIt(t *testing.T) {
 	sh := newShell(t)
 	sh.serveHere()
 	sh.servedProject()
-	if out := sh.ok("project", "apply", "-f", "project.yaml"); !strings.Contains(out, "acme/app") {
+	if out := sh.ok("project", "apply", "-f", "project.yaml"); out != "acme/app unchanged\n" {
 		t.Errorf("apply again: %s", out)
+	}
+	sh.file("changed.yaml", "kind: Project\nname: acme/app\ngenericGatewaySecret: hook-secret\nsecrets:\n  TOKEN: another-value\n  MORE: {}\n")
+	if out := sh.ok("project", "diff", "-f", "changed.yaml"); !strings.Contains(out, "secrets.TOKEN: changed") || !strings.Contains(out, "secrets.MORE: set") ||
+		strings.Contains(out, "genericGatewaySecret") || strings.Contains(out, "value") {
+		t.Errorf("diff:\n%s", out)
 	}
 	if out := sh.ok("project", "get", "acme/app"); !strings.Contains(out, "secrets.TOKEN") || strings.Contains(out, "s3cret-value") {
 		t.Errorf("project get:\n%s", out)
