@@ -268,6 +268,7 @@ func (s *Server) makeBackground(context.Context) error {
 func (s *Server) startBackground(ctx context.Context) (wait func()) {
 	var all sync.WaitGroup
 	all.Go(func() { s.schedules.Run(ctx) })
+	all.Go(func() { giveMemoryBack(ctx) })
 	all.Go(func() { s.retention.Run(ctx) })
 	all.Go(func() {
 		if err := s.reports.Run(ctx); err != nil {

@@ -8,9 +8,10 @@ import (
 
 // load is what runs.
 type load struct {
-	total    int
-	projects map[string]int // by project ID
-	keys     map[string]int // by project ID and concurrency key
+	total     int
+	unclaimed int            // of them, by this process
+	projects  map[string]int // by project ID
+	keys      map[string]int // by project ID and concurrency key
 }
 
 func newLoad() *load { return &load{projects: map[string]int{}, keys: map[string]int{}} }
@@ -65,7 +66,7 @@ func (p *picker) pick(waiting []*brigade.Build) (start []*brigade.Build, waits m
 // blocked says what a build has to wait for, or "".
 func (p *picker) blocked(b *brigade.Build) string {
 	if p.most > 0 && p.load.total >= p.most {
-		return fmt.Sprintf("the server runs %d builds, as many as it may at once", p.load.total)
+		return serverFull(p.load.total)
 	}
 	project := p.project(b.ProjectID)
 	if project == nil {
@@ -81,6 +82,10 @@ func (p *picker) blocked(b *brigade.Build) string {
 		return fmt.Sprintf("%d with the concurrency key %q run, as many as may at once", most, b.ConcurrencyKey)
 	}
 	return ""
+}
+
+func serverFull(most int) string {
+	return fmt.Sprintf("the server runs %d builds, as many as it may at once", most)
 }
 
 func (p *picker) before(a, b *brigade.Build) bool {

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
@@ -14,6 +15,7 @@ import (
 const (
 	lookEach  = 32
 	lookLimit = 512
+	lookFew   = 16
 	lookEvery = time.Second
 )
 
@@ -22,15 +24,17 @@ const (
 func (d *Dispatcher) Serve(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for {
-		if err := d.round(ctx); err != nil && ctx.Err() == nil {
+	for all := true; ; {
+		if err := d.round(ctx, all); err != nil && ctx.Err() == nil {
 			d.opt.Log.Error("look at the queue", "err", err)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-d.wake:
+			all = false
 		case <-tick.C:
+			all = true
 		}
 	}
 }
@@ -43,19 +47,43 @@ func (d *Dispatcher) Wake() {
 	}
 }
 
-// round starts what may start now.
-func (d *Dispatcher) round(ctx context.Context) error {
+// round starts what may start now. Mostly, that is found near the front of the
+// queue; all of it is looked at with all, or when what is there has to wait.
+func (d *Dispatcher) round(ctx context.Context, all bool) error {
 	now := d.load()
-	if d.opt.MaxBuilds > 0 && now.total >= d.opt.MaxBuilds {
+	free := lookLimit
+	if d.opt.MaxBuilds > 0 {
+		free = d.opt.MaxBuilds - now.total
+	}
+	if free <= 0 {
 		return nil // the end of a build wakes us
 	}
 	if d.room() != nil {
 		return nil // looked at again with the next tick
 	}
-	waiting, err := d.opt.Store.Waiting(ctx, lookEach, lookLimit)
-	if err != nil {
-		return fmt.Errorf("read the queue: %w", err)
+	if each := free + now.unclaimed; !all && each < lookEach/2 {
+		limit := 4*each + lookFew
+		started, seen, err := d.look(ctx, now, each, limit)
+		if err != nil || started >= free || seen < min(each, limit) {
+			return err
+		}
+		now = d.load()
 	}
+	started, seen, err := d.look(ctx, now, lookEach, lookLimit)
+	if started > 0 && seen >= lookEach {
+		d.Wake() // there may be more than was looked at
+	}
+	return err
+}
+
+// look starts what may start of each queue's first builds, and returns how many
+// those were and how many it has seen.
+func (d *Dispatcher) look(ctx context.Context, now *load, each, limit int) (started, seen int, err error) {
+	waiting, err := d.opt.Store.Waiting(ctx, each, limit)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the queue: %w", err)
+	}
+	seen = len(waiting)
 	projects := map[string]*brigade.Project{}
 	p := picker{most: d.opt.MaxBuilds, load: now, project: func(id string) *brigade.Project {
 		if project, known := projects[id]; known {
@@ -70,15 +98,18 @@ func (d *Dispatcher) round(ctx context.Context) error {
 	}}
 	start, waits := p.pick(d.notRunning(waiting))
 	d.mu.Lock()
-	d.waits = waits
+	if d.waits == nil || limit == lookLimit {
+		d.waits = waits
+	}
+	maps.Copy(d.waits, waits)
+	for _, b := range start {
+		delete(d.waits, b.ID)
+	}
 	d.mu.Unlock()
 	for _, b := range start {
 		d.start(b, projects[b.ProjectID])
 	}
-	if len(start) > 0 && len(waiting) >= lookEach {
-		d.Wake() // there may be more than was looked at
-	}
-	return nil
+	return len(start), seen, nil
 }
 
 // notRunning leaves out builds that this process runs: their lease may just be
@@ -100,8 +131,11 @@ func (d *Dispatcher) load() *load {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := newLoad()
-	for _, b := range d.starting {
+	for id, b := range d.starting {
 		l.add(b)
+		if d.runs[id] == nil {
+			l.unclaimed++
+		}
 	}
 	return l
 }
@@ -178,7 +212,11 @@ func (d *Dispatcher) WaitsFor(id string) string {
 	if d.short != nil && d.runs[id] == nil {
 		return d.short.Error()
 	}
-	return d.waits[id]
+	why := d.waits[id]
+	if most := d.opt.MaxBuilds; why == "" && most > 0 && len(d.starting) >= most && d.starting[id] == nil {
+		why = serverFull(most)
+	}
+	return why
 }
 
 // Running returns how many builds this process runs.

@@ -18,7 +18,8 @@ import (
 const (
 	busyTimeout = 10 * time.Second // how long to wait for another process
 	maxReaders  = 4
-	smallest    = 512 // bytes of a file of SQLite that is not empty
+	readerCache = "cache_size(-1000)" // KiB, of each
+	smallest    = 512                 // bytes of a file of SQLite that is not empty
 )
 
 // openFile opens path for one writer and several readers, makes it when it is
@@ -43,7 +44,7 @@ func openFile(ctx context.Context, path string) (*writer, *sql.DB, error) {
 	if err := w.setUp(ctx, path); err != nil {
 		return nil, nil, errors.Join(err, w.close())
 	}
-	reads, err := pool(path, maxReaders, "query_only(1)")
+	reads, err := pool(path, maxReaders, "query_only(1)", readerCache)
 	if err != nil {
 		return nil, nil, errors.Join(err, w.close())
 	}
@@ -80,7 +81,7 @@ func makeFile(path string) error {
 	return f.Close()
 }
 
-func pool(path string, conns int, pragma string) (*sql.DB, error) {
+func pool(path string, conns int, pragmas ...string) (*sql.DB, error) {
 	path = filepath.ToSlash(path)
 	if path[0] != '/' {
 		path = "/" + path // C:/… of Windows
@@ -88,7 +89,7 @@ func pool(path string, conns int, pragma string) (*sql.DB, error) {
 	uri := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
 		"mode":          {"rw"},
 		"_busy_timeout": {fmt.Sprint(busyTimeout.Milliseconds())},
-		"_pragma":       {pragma},
+		"_pragma":       pragmas,
 	}.Encode()}
 	connector, err := driver.NewConnector(uri.String())
 	if err != nil {
