@@ -40,6 +40,7 @@ var homes = map[string][]string{
 	"cel.dev/":                               {"intake/filter"},
 	"charm.land/":                            {"tui"},
 	"github.com/charmbracelet/":              {"tui"},
+	"github.com/chromedp/":                   {"web"}, // tests in a real browser
 	"github.com/clipperhouse/":               {"tui"},
 	"github.com/Masterminds/semver/":         {"script/npm"},
 	"github.com/cpuguy83/dockercfg":          {"runner/docker"},

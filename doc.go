@@ -19,6 +19,7 @@
 //	api/       projects, builds, jobs and logs over HTTP: v1's routes and our own
 //	client/    the API from the other side: a server looks like a store
 //	tui/       what a person sees in a terminal
+//	web/       what a person sees in a browser: projects, builds as waterfalls, logs
 //	app/       Options → New → Start → Stop: the only place that knows everybody
 //	cmd/brig/  the program
 package brigade
