@@ -187,7 +187,7 @@ func (s *State) serverOptions(f *serverFlags) (app.ServerOptions, error) {
 			Limits: brigade.ScriptLimits{Memory: memory, Wall: f.scriptTimeout}, Now: s.Now, Log: log,
 		},
 		API: f.api, Gateways: f.gateways, BaseURL: f.baseURL,
-		MaxBuilds: f.maxBuilds, Drain: f.drain, Anonymous: f.anonymous, OpenV1: f.openV1, Origins: f.origins,
+		MaxBuilds: f.maxBuilds, Drain: max(f.drain, time.Nanosecond), Anonymous: f.anonymous, OpenV1: f.openV1, Origins: f.origins,
 		GitLabURL: f.gitlabURL, GiteaURL: f.giteaURL, Traces: f.traces, Version: versionInfo().Version,
 	}
 	opt.Bucket = s3.Options{
