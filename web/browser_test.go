@@ -255,6 +255,12 @@ func TestABuildMovesOnBeforeYourEyes(t *testing.T) {
 	c.do(chromedp.KeyEvent("j"))
 	c.until(`document.activeElement.classList.contains("bar") && document.activeElement !== window.same && getComputedStyle(document.activeElement.closest(".row").querySelector(".tip")).display === "block"`)
 	c.shot("build-keyboard-1280")
+	if off := js[float64](c, `(() => {
+		const left = (e) => e.getBoundingClientRect().left, lines = [...document.querySelectorAll("#grid line")], labels = [...document.querySelectorAll("#axis text")];
+		return lines.length < 2 ? 1e9 : Math.max(...lines.map((line, i) => Math.abs(left(line) - left(labels[i]))));
+	})()`); off > 3 {
+		t.Errorf("the lines of the axis are %.0f pixels beside their labels", off)
+	}
 	c.do(chromedp.Click(chromedp.CSS("button.danger")))
 	c.until(`document.querySelector("h1 .s-canceled") !== null && document.title.includes("canceled")`)
 	c.do(chromedp.Click(chromedp.CSS(`form[action$="/rerun"]:last-of-type button`)))

@@ -49,10 +49,10 @@ func buildPage(c *call) (*page, error) {
 	now := c.web.opt.Now()
 	d := &buildData{
 		Build: b, URL: buildURL(b.ID), ProjectURL: projectURL(b.ProjectID, b.Project), Jobs: jobs, Took: took(now, b),
-		Timeline: makeTimeline(b, jobs, now), CanRerun: c.who.Act, Nonce: newNonce(),
+		Timeline: makeTimeline(b, jobs, now), CanRerun: c.who.Act, Nonce: c.nonce,
 	}
-	if c.streaming {
-		d.Nonce = b.ID + "-" + string(b.State) // the same page is the same text
+	if d.Nonce == "" {
+		d.Nonce = newNonce()
 	}
 	d.Queued = sinceUntil(b.Created, b.Started, now)
 	d.CanCancel = c.who.Act && !b.State.Ended() && b.Cancel == nil

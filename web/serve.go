@@ -37,7 +37,8 @@ type call struct {
 	session string // the key of the session; "" without one
 	begun   bool   // the answer has begun
 
-	streaming bool // the page is made again for a stream
+	streaming bool   // the page is made again for a stream
+	nonce     string // of the forms that a stream sends: the same page is the same text
 
 	// What the audit log says, filled in by handlers of forms.
 	project, target string

@@ -30,7 +30,7 @@ type stream struct {
 
 // stream keeps a page up to date until it is final or the client is gone.
 func (c *call) stream(make pageFunc) error {
-	c.streaming = true
+	c.streaming, c.nonce = true, newNonce()
 	p, err := make(c)
 	if err != nil || p == nil {
 		return err
@@ -45,7 +45,7 @@ func (c *call) stream(make pageFunc) error {
 		return brigade.Errorf(brigade.CodeUnavailable, "too many live pages are open").WithHint("try again later")
 	}
 	s := c.openStream()
-	err = s.run(make, p.Build)
+	err = s.run(make, p)
 	if err != nil && c.ctx().Err() == nil {
 		c.web.opt.Log.Debug("a live page ended", "path", c.r.URL.Path, "err", err)
 	}
@@ -70,11 +70,11 @@ func (c *call) openStream() *stream {
 }
 
 // run sends the page now and after every change, no faster than the pace.
-func (s *stream) run(make pageFunc, buildID string) error {
+func (s *stream) run(make pageFunc, p *page) error {
 	ctx, cancel := context.WithCancel(s.c.ctx())
 	defer cancel()
 	limits := s.c.web.opt.Limits
-	changes := s.c.web.opt.Feed.Subscribe(ctx, buildID)
+	changes := s.c.web.opt.Feed.Subscribe(ctx, p.Build)
 	heart, poll := time.NewTicker(limits.Heartbeat), time.NewTicker(limits.Poll)
 	defer heart.Stop()
 	defer poll.Stop()
@@ -86,7 +86,7 @@ func (s *stream) run(make pageFunc, buildID string) error {
 		if err != nil || over {
 			return err
 		}
-		pace := time.NewTimer(limits.Pace)
+		pace := time.NewTimer(limits.Pace * p.slowness())
 		for dirty, early := false, true; early || !dirty; {
 			select {
 			case <-ctx.Done():
@@ -99,20 +99,44 @@ func (s *stream) run(make pageFunc, buildID string) error {
 				dirty = true
 			case <-pace.C:
 				early = false
-			case _, ok := <-changes:
-				if dirty = true; ok {
+			case change, ok := <-changes:
+				if ok {
+					dirty = dirty || p.shows(change)
 					break
 				}
+				dirty = true
 				if !s.pause(ctx) {
 					return nil
 				}
-				changes = s.c.web.opt.Feed.Subscribe(ctx, buildID)
+				changes = s.c.web.opt.Feed.Subscribe(ctx, p.Build)
 			}
 			if err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// shows reports whether the page looks different after the change.
+func (p *page) shows(c brigade.Change) bool {
+	switch {
+	case c.Build != nil:
+		return true
+	case c.Job != nil:
+		return p.Build != ""
+	case len(c.Lines) > 0:
+		return p.Log != nil && c.Lines[0].JobID == p.Log.jobID
+	}
+	return false
+}
+
+// slowness is by how much the pace of a page is below that of a build: those
+// about all builds are larger, and change all the time.
+func (p *page) slowness() time.Duration {
+	if p.Build == "" {
+		return 4
+	}
+	return 1
 }
 
 func (s *stream) pause(ctx context.Context) bool {

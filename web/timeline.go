@@ -64,6 +64,7 @@ func makeTimeline(b *brigade.Build, jobs []*brigade.Job, now time.Time) *timelin
 	}
 	t.Span = max(end.Sub(t.From), 200*time.Millisecond)
 	if t.Live {
+		t.Span = max(t.Span, time.Second)
 		t.Span += t.Span / 33 // room for what comes
 	}
 	script := &row{ID: "row-script", Name: "script", URL: buildURL(b.ID) + "/log", State: b.State, Script: true, from: b.Created, start: b.Started, end: b.Ended}

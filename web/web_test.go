@@ -98,6 +98,21 @@ func TestSessions(t *testing.T) {
 	w.browser().post("/login", url.Values{"token": {"all-token"}}).want(http.StatusTooManyRequests)
 }
 
+func TestWhoNeedsNoToken(t *testing.T) {
+	w := newWorld(t)
+	_, b, _ := small(w)
+	w.tokens.anonymous = &web.Identity{Name: "local", Read: true, Act: true}
+	local := w.browser()
+	local.get("/").want(200).has("acme/app").lacks("Log out")
+	token := local.csrf("/builds/" + b.ID)
+	local.post("/builds/"+b.ID+"/rerun", url.Values{"csrf": {token}}, "Origin", "https://evil.example").want(http.StatusForbidden)
+	local.post("/builds/"+b.ID+"/rerun", url.Values{"csrf": {""}}).want(http.StatusForbidden)
+	local.post("/builds/"+b.ID+"/rerun", url.Values{"csrf": {token}}).want(http.StatusSeeOther)
+	if w.as("all-token").csrf("/builds/"+b.ID) == token {
+		t.Error("a session has the form token of those without one")
+	}
+}
+
 func TestSecureCookiesBehindTLS(t *testing.T) {
 	w := newWorld(t, func(o *web.Options) { o.Secure = true })
 	k := w.browser().post("/login", url.Values{"token": {"all-token"}}).want(http.StatusSeeOther).header.Get("Set-Cookie")

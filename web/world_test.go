@@ -151,6 +151,9 @@ func (w *world) Next(p *brigade.Project, n int) (map[string][]time.Time, error) 
 	due := map[string][]time.Time{}
 	for _, s := range p.Schedules {
 		for i := range n {
+			if s.Paused {
+				break
+			}
 			due[s.Name] = append(due[s.Name], w.now().Truncate(time.Hour).Add(time.Duration(i+1)*time.Hour))
 		}
 	}

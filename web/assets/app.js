@@ -68,7 +68,7 @@
 	const layWaterfall = () => {
 		const wf = $("wf");
 		if (!wf || !wf.dataset.going) return;
-		const at = now() - Number(wf.dataset.from), total = Math.max(200, at) * 1.03;
+		const at = now() - Number(wf.dataset.from), total = Math.max(1000, at) * 1.03;
 		const percent = (ms) => Math.min(100, ms / total * 100).toFixed(2) + "%";
 		for (const r of wf.querySelectorAll("rect[data-a]")) {
 			const a = Number(r.dataset.a), b = r.dataset.b === "-1" ? at : Number(r.dataset.b);
@@ -135,11 +135,13 @@
 		const wf = $("wf");
 		if (wf) skew = Number(wf.dataset.now) - Date.now();
 	};
+	// A tab that nobody sees has no stream: browsers allow few connections to one server.
+	let source = null, final = false;
 	const watch = () => {
-		if (!document.body.dataset.live || !window.EventSource) return;
-		const source = new EventSource(location.pathname + location.search);
+		if (!document.body.dataset.live || !window.EventSource || source || final || document.hidden) return;
+		source = new EventSource(location.pathname + location.search);
 		source.addEventListener("open", () => link("on", "live"));
-		source.addEventListener("error", () => link("off", source.readyState === EventSource.CLOSED ? "not live" : "reconnecting …"));
+		source.addEventListener("error", () => link("off", source && source.readyState === EventSource.CLOSED ? "not live" : "reconnecting …"));
 		source.addEventListener("page", (e) => {
 			const { html, title, icon } = JSON.parse(e.data), live = $("live");
 			const parsed = new DOMParser().parseFromString("<div id=live>" + html + "</div>", "text/html");
@@ -153,12 +155,15 @@
 		});
 		source.addEventListener("log", (e) => document.dispatchEvent(new CustomEvent("brigade:log", { detail: JSON.parse(e.data) })));
 		source.addEventListener("end", (e) => {
-			source.close();
+			unwatch();
+			final = true;
 			link("", "");
 			if (JSON.parse(e.data).login) location.reload();
 		});
-		addEventListener("pagehide", () => source.close());
-		addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); });
+	};
+	const unwatch = () => {
+		if (source) source.close();
+		source = null;
 	};
 
 	// Folded parts of a page are fetched when they are opened.
@@ -202,6 +207,9 @@
 		e.preventDefault();
 	};
 
+	document.addEventListener("visibilitychange", () => (document.hidden ? unwatch() : watch()));
+	addEventListener("pagehide", unwatch);
+	addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); });
 	document.addEventListener("keydown", keys);
 	document.addEventListener("toggle", (e) => { if (e.target.dataset && e.target.dataset.src) unfold(e.target); }, true);
 	document.addEventListener("click", (e) => {
