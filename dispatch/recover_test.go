@@ -208,7 +208,10 @@ func TestServeShutdownHandsOver(t *testing.T) {
 	script := func(ctx context.Context, run brigade.ScriptRun, host brigade.Host) (brigade.ScriptResult, error) {
 		if run.Build.Attempt == 1 {
 			running <- struct{}{}
-			<-ctx.Done()
+			_, err := host.RunJob(ctx, brigade.JobSpec{Name: "long", Image: "x", Env: map[string]brigade.EnvValue{"DUMMY_SLEEP": {Value: "1m"}}})
+			if ctx.Err() == nil {
+				t.Errorf("the script takes it for a failure: %v", err)
+			}
 			return brigade.ScriptResult{}, ctx.Err()
 		}
 		return handled, nil

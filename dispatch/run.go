@@ -113,11 +113,12 @@ func (r *run) do(outer context.Context) (*brigade.Build, error) {
 // script gets the grace time to clean up. A build that goes to somebody else
 // is let go of at once.
 func (r *run) abort(cause error) {
-	r.stopJobs(cause)
 	if errors.Is(cause, errHandover) || brigade.CodeOf(cause) == brigade.CodeConflict || r.isKilled() {
-		r.stopScript(cause)
+		r.stopScript(cause) // first, so that it does not take the end of its jobs for failures
+		r.stopJobs(cause)
 		return
 	}
+	r.stopJobs(cause)
 	close(r.aborted)
 	time.AfterFunc(r.d.opt.Grace, func() { r.stopScript(cause) })
 }

@@ -177,6 +177,9 @@ func (s *session) answer(ctx context.Context, f frame) {
 		result, err := s.host.RunJob(ctx, *f.Spec)
 		reply.Job, reply.Error = &result, plain(err)
 	}
+	if ctx.Err() != nil {
+		return // the script is being stopped, which is no failure of its job
+	}
 	_ = s.pipe.write(reply) // when the child is gone, nobody waits for it
 }
 

@@ -81,6 +81,11 @@ func (behaviours) RunScript(ctx context.Context, run brigade.ScriptRun, host bri
 		<-run.Abort
 		_, err := host.RunJob(ctx, brigade.JobSpec{Name: "clean-up"})
 		return brigade.ScriptResult{ExitCode: 5}, err
+	case "asks":
+		_, err := host.RunJob(ctx, brigade.JobSpec{Name: "endless"})
+		if strings.Contains(fmt.Sprint(err), "it was stopped") {
+			host.Log(brigade.LevelError, "the job failed")
+		}
 	case "obedient":
 		host.Log(brigade.LevelInfo, "waiting")
 		<-ctx.Done()
@@ -95,7 +100,12 @@ type fakeHost struct {
 	heard func(string)
 }
 
-func (h *fakeHost) RunJob(_ context.Context, spec brigade.JobSpec) (brigade.JobResult, error) {
+func (h *fakeHost) RunJob(ctx context.Context, spec brigade.JobSpec) (brigade.JobResult, error) {
+	if spec.Name == "endless" {
+		h.heard("asked")
+		<-ctx.Done()
+		return brigade.JobResult{}, brigade.Errorf(brigade.CodeCanceled, "it was stopped")
+	}
 	if spec.Name == "job-3" {
 		return brigade.JobResult{Output: "partly"}, brigade.Errorf(brigade.CodeJobTimeout, "too slow").WithHint("hurry")
 	}
@@ -220,6 +230,24 @@ func TestCancel(t *testing.T) {
 	_, err := child(t).RunScript(ctx, script("obedient"), h)
 	if !errors.Is(err, cause) {
 		t.Fatalf("err = %v", err)
+	}
+}
+
+// TestAScriptThatIsStoppedHearsOfNoFailure stops a script while it waits for a
+// job: it must not take the end of that for a failure, and go on with what it
+// does about failures.
+func TestAScriptThatIsStoppedHearsOfNoFailure(t *testing.T) {
+	for range 10 {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		h := &fakeHost{heard: func(text string) {
+			if text == "asked" {
+				cancel(errors.New("over"))
+			}
+		}}
+		_, _ = child(t).RunScript(ctx, script("asks"), h)
+		if len(h.lines) != 0 {
+			t.Fatalf("the script said %q", h.lines)
+		}
 	}
 }
 
