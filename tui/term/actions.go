@@ -2,6 +2,7 @@ package term
 
 import (
 	"context"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -54,11 +55,15 @@ func (m *model) askCancel(b *brigade.Build) tea.Cmd {
 }
 
 func (m *model) askRerun(b *brigade.Build) tea.Cmd {
+	from := m.top()
 	again := func(failed bool) func() tea.Cmd {
 		return func() tea.Cmd {
 			return m.do(func(ctx context.Context) doneMsg {
 				id, err := m.o.Control.Rerun(ctx, b.ID, failed)
-				return doneMsg{text: "started build " + short(id), err: err}
+				if err != nil {
+					return doneMsg{err: err}
+				}
+				return doneMsg{text: "started build " + short(id), then: m.showNew(ctx, id, from)}
 			})
 		}
 	}
@@ -68,6 +73,35 @@ func (m *model) askRerun(b *brigade.Build) tea.Cmd {
 		q.answers["f"] = again(true)
 	}
 	m.ask = q
+	return nil
+}
+
+// showNew waits until the build is there and returns what opens it in place of
+// the page from, when that shows one build; a list shows it anyway. It is
+// called outside of the goroutine that owns the pages.
+func (m *model) showNew(ctx context.Context, id string, from page) func() tea.Cmd {
+	levels := 0
+	switch from.(type) {
+	case *build:
+		levels = 1
+	case *logPane:
+		levels = 2
+	default:
+		return nil
+	}
+	for range 30 { // another process may have to store it first
+		b, err := readBuild(ctx, m.o.Data, id)
+		if err == nil {
+			return func() tea.Cmd {
+				if m.top() != from {
+					return nil
+				}
+				m.leave(levels)
+				return m.open(newBuild(m, b))
+			}
+		}
+		wait(ctx, 100*time.Millisecond)
+	}
 	return nil
 }
 

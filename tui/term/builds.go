@@ -136,7 +136,9 @@ func (p *builds) keep() {
 			return
 		}
 	}
-	p.moved()
+	if b := p.selected(); b != nil {
+		p.pick = b.ID
+	}
 }
 
 // moved notes which build is selected, and has older ones read near the end.

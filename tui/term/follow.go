@@ -2,6 +2,7 @@ package term
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
@@ -13,36 +14,64 @@ const (
 	feedRest = 3 * time.Second        // before a feed that broke is taken up anew
 )
 
+// teller passes on what a feed tells. Its lock keeps what it says about the
+// connection in order.
+type teller struct {
+	mu   sync.Mutex
+	live bool
+	send func(feedMsg)
+}
+
+// connected tells that the feed is connected, or is not any more.
+func (t *teller) connected(live bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.live = live
+	t.send(feedMsg{live: live, err: err})
+}
+
+// changed tells that something has changed.
+func (t *teller) changed() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.send(feedMsg{live: t.live, changed: true})
+}
+
 // follow tells of changes until ctx ends. A feed that breaks is taken up anew;
 // meanwhile the data is read every now and then.
 func follow(ctx context.Context, o Options, buildID string, send func(feedMsg)) {
+	t := &teller{send: send}
 	changed := make(chan struct{}, 1)
-	go gatherChanges(ctx, changed, send)
+	go t.gather(ctx, changed)
 	for ctx.Err() == nil {
-		connected := time.AfterFunc(trusted, func() { send(feedMsg{live: true}) })
+		once := sync.OnceFunc(func() { t.connected(true, nil) })
+		soon := time.AfterFunc(trusted, once)
 		err := o.Feed.Watch(ctx, buildID, func(brigade.Change) {
+			once()
 			select {
 			case changed <- struct{}{}:
 			default: // it is told already
 			}
 		})
-		connected.Stop()
+		if !soon.Stop() {
+			once() // waits for it
+		}
 		if ctx.Err() != nil {
 			return
 		}
-		send(feedMsg{err: err})
+		t.connected(false, err)
 		wait(ctx, feedRest)
 	}
 }
 
-// gatherChanges tells once of many changes.
-func gatherChanges(ctx context.Context, changed <-chan struct{}, send func(feedMsg)) {
+// gather tells once of many changes.
+func (t *teller) gather(ctx context.Context, changed <-chan struct{}) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-changed:
-			send(feedMsg{live: true, changed: true})
+			t.changed()
 			wait(ctx, gather)
 		}
 	}

@@ -40,6 +40,9 @@ func (m *model) View() tea.View {
 	if m.input != nil {
 		v.Cursor = tea.NewCursor(min(tui.Width(m.input.mark+m.input.text), m.w-1), m.h-1)
 	}
+	for i := range lines {
+		lines[i] = tui.Cut(lines[i], m.w, "")
+	}
 	v.SetContent(strings.Join(lines, "\n"))
 	return v
 }
@@ -148,25 +151,26 @@ func (m *model) keyLine() string {
 		last = append(last, item(b))
 	}
 	tail := strings.Join(last, "  ")
+	place := ""
+	if p, ok := m.top().(listed); ok && m.w >= 60 {
+		if at, n := p.place(); n > 0 {
+			place = count(at) + " of " + count(n)
+		}
+	}
+	room := m.w - 1 - tui.Width(tail) - tui.Width(place)
 	line := " "
 	for _, b := range m.top().bindings() {
 		if b.label == "" {
 			continue
 		}
 		text := item(b) + "  "
-		if tui.Width(line)+tui.Width(text)+tui.Width(tail) > m.w-1 {
+		if tui.Width(line)+tui.Width(text) > room {
 			break
 		}
 		line += text
 	}
 	line += tail
-	if p, ok := m.top().(listed); ok {
-		at, n := p.place()
-		if place := count(at) + " of " + count(n); n > 0 && tui.Width(line)+tui.Width(place)+2 < m.w {
-			line = tui.Pad(line, m.w-tui.Width(place)-1, false) + m.look.Dim(place)
-		}
-	}
-	return tui.Cut(line, m.w, "")
+	return tui.Cut(tui.Pad(line, m.w-tui.Width(place)-1, false)+m.look.Dim(place), m.w, "")
 }
 
 // keyName is how a key is written for people.

@@ -227,7 +227,7 @@ func (p *logPane) head(w int) string {
 	}
 	var right []string
 	if p.search.text != "" {
-		right = append(right, m.look.Accent("/"+p.search.text+" "+p.search.place()))
+		right = append(right, m.look.Accent(tui.Cut("/"+p.search.text, w/3, m.look.Ellipsis())+" "+p.search.place()))
 	}
 	if p.left > 0 {
 		right = append(right, m.look.Dim("+"+count(p.left)))

@@ -56,7 +56,7 @@ type (
 		generation int
 		live       bool // it is connected
 		changed    bool
-		err        error
+		err        error // why it is not
 	}
 	doneMsg struct { // an action is done
 		text string
@@ -182,15 +182,20 @@ func (m *model) open(p page) tea.Cmd {
 
 // back removes n pages, but never the first.
 func (m *model) back(n int) tea.Cmd {
-	n = min(n, len(m.stack)-1)
-	if n <= 0 {
+	if len(m.stack) == 1 || n <= 0 {
 		return nil
 	}
+	m.leave(n)
+	return m.arrive()
+}
+
+// leave removes n pages without looking at what is below.
+func (m *model) leave(n int) {
+	n = min(n, len(m.stack)-1)
 	for _, p := range m.stack[len(m.stack)-n:] {
 		delete(m.reads, p)
 	}
 	m.stack = m.stack[:len(m.stack)-n]
-	return m.arrive()
 }
 
 // arrive brings the page on top up to date and watches what it shows.
