@@ -64,7 +64,7 @@ step_vet() {
 step_lint() {
 	say "lint: golangci-lint as pinned in tools/go.mod"
 	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	bin/golangci-lint run ./...
+	bin/golangci-lint run --allow-parallel-runners ./...
 }
 
 step_test() {
