@@ -47,6 +47,12 @@ find_engine() {
 	done
 }
 
+# The dashboard's tests drive a real browser.
+find_browser() {
+	have chromium || have chromium-browser || have google-chrome || need chromium chromium ||
+		skip "the dashboard in a browser: that needs chromium"
+}
+
 step_format() {
 	say "format: gofmt"
 	bad=$(gofmt -l .)
@@ -70,6 +76,7 @@ step_lint() {
 step_test() {
 	say "test: go test, every example on every runner that is here"
 	find_engine
+	find_browser
 	race=-race
 	if ! need gcc "gcc libc6-dev"; then
 		skip "the race detector: there is no C compiler (gcc)"
