@@ -68,6 +68,7 @@ func (s *State) term(every time.Duration, fake bool) error {
 		Interval: every, In: s.Stdin, Out: s.Stdout, Environ: s.Environ(), Now: s.Now, OpenURL: s.openURL,
 		Color: !s.noColor && tui.WantsColor(s.Getenv, true), ASCII: !tui.IsUTF8(s.Getenv, s.GOOS),
 	}
+	o.Width, o.Height, _ = s.Terminal()
 	if fake {
 		f := term.NewFake(s.Now)
 		o.Data, o.Control, o.Feed, o.Source = f, f, f, "invented data"

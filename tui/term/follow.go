@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	gather   = 100 * time.Millisecond // changes within that time are told once
-	trusted  = 2 * time.Second        // a feed that lasts that long is connected
-	feedRest = 3 * time.Second        // before a feed that broke is taken up anew
+	gather    = 200 * time.Millisecond // changes of a build within that time are told once
+	gatherAll = 500 * time.Millisecond // changes of all builds
+	trusted   = 2 * time.Second        // a feed that lasts that long is connected
+	feedRest  = 3 * time.Second        // before a feed that broke is taken up anew
 )
 
 // teller passes on what a feed tells. Its lock keeps what it says about the
@@ -42,7 +43,11 @@ func (t *teller) changed() {
 func follow(ctx context.Context, o Options, buildID string, send func(feedMsg)) {
 	t := &teller{send: send}
 	changed := make(chan struct{}, 1)
-	go t.gather(ctx, changed)
+	every := gather
+	if buildID == "" {
+		every = gatherAll
+	}
+	go t.gather(ctx, changed, every)
 	for ctx.Err() == nil {
 		once := sync.OnceFunc(func() { t.connected(true, nil) })
 		soon := time.AfterFunc(trusted, once)
@@ -65,14 +70,14 @@ func follow(ctx context.Context, o Options, buildID string, send func(feedMsg)) 
 }
 
 // gather tells once of many changes.
-func (t *teller) gather(ctx context.Context, changed <-chan struct{}) {
+func (t *teller) gather(ctx context.Context, changed <-chan struct{}, every time.Duration) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-changed:
 			t.changed()
-			wait(ctx, gather)
+			wait(ctx, every)
 		}
 	}
 }

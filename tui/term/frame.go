@@ -217,7 +217,7 @@ func (m *model) selected(line string, w int, is bool) string {
 		return " " + tui.Cut(line, w-1, "")
 	}
 	line = m.look.Accent(m.look.Pick("▌", ">")) + tui.Pad(tui.Cut(line, w-1, ""), w-1, false)
-	ground := ""
+	var ground string
 	switch {
 	case !m.look.Color():
 		ground = "\x1b[7m"

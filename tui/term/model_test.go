@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/color"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/tui"
 )
 
 // shelf is data that a test fills.
@@ -256,6 +258,36 @@ func TestCopyAndBrowse(t *testing.T) {
 	b.o.BuildURL = nil
 	b.keys("o")
 	b.see("builds have no page in the browser here")
+}
+
+// TestLightAndDark: the selected line has a background that fits, once it is
+// known; before that, and without colours, it can be told all the same.
+func TestLightAndDark(t *testing.T) {
+	b, _ := shelved(t, 3)
+	b.keys("enter")
+	selected := func() string { return strings.Split(b.View().Content, "\n")[3] }
+	for _, tt := range []struct {
+		what string
+		msg  tea.Msg
+		want string
+	}{
+		{"unknown", nil, "\x1b[1m"},
+		{"dark", tea.BackgroundColorMsg{Color: color.Gray{20}}, groundOfDark},
+		{"light", tea.BackgroundColorMsg{Color: color.Gray{240}}, groundOfLight},
+	} {
+		b.tell(tt.msg)
+		line := selected()
+		if !strings.HasPrefix(line, tt.want) || !strings.Contains(line, "▌") || tui.Width(line) < 79 && tt.msg != nil {
+			t.Errorf("%s: %q", tt.what, line)
+		}
+		if n := strings.Count(line, "\x1b[m"); n < 2 || strings.Count(line, "\x1b[m"+tt.want) != n-1 {
+			t.Errorf("%s: the background has holes: %q", tt.what, line)
+		}
+	}
+	b.look = tui.NewLook(false, false)
+	if line := selected(); !strings.HasPrefix(line, "\x1b[7m") {
+		t.Errorf("without colours: %q", line)
+	}
 }
 
 func TestMouse(t *testing.T) {
@@ -506,7 +538,11 @@ func FuzzHostile(f *testing.F) {
 		s.print(text, text+text, "plain")
 		b := newBench(t, w, h, func(o *Options) { o.Data, o.Control, o.Source = s, s, text })
 		for _, key := range []string{"enter", "/", text, "enter", "esc", "enter", "down", "?", "esc", "c", "esc", "enter", "/", text, "enter", "n", "w", "t", "right", "g", "tab", "G", "y", "r", "n"} {
-			b.keys(key)
+			if len(key) > 20 {
+				b.tell(tea.PasteMsg{Content: key})
+			} else {
+				b.keys(key)
+			}
 			b.shown()
 		}
 		b.model.fail(fail)
