@@ -25,7 +25,6 @@ type stream struct {
 	pack *gzip.Writer // nil: not compressed
 
 	page, log string // as sent last
-	next      time.Time
 }
 
 // stream keeps a page up to date until it is final or the client is gone.
