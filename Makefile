@@ -1,7 +1,7 @@
 # make prints what there is; every target is a line of shell that works without make.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test lint format vet cross examples bench docs engine clean
+.PHONY: help build demo check test lint format vet cross examples bench fault docs engine clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,7 +34,10 @@ examples: ## only the examples, on every runner that is here
 	go test -count=1 -run TestExamples -v ./e2e
 
 bench: ## speed and memory, as ratios to a reference measured in the same run
-	go test -run '^$$' -bench . -benchtime 1x -count 1 ./bench
+	go test -run '^$$' -bench . -benchtime 1x -count 1 ./bench/...
+
+fault: ## kill a server, fill its disk and send it nonsense for five minutes: nothing may be lost
+	go run ./e2e/fault/cmd -builds 500 -for 5m
 
 docs: ## write again what is generated in docs/reference
 	go generate ./docs/...

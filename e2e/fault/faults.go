@@ -41,10 +41,26 @@ func (t *test) makeFaults(ctx context.Context) {
 				i = t.random.IntN(len(kinds))
 			}
 			kinds[i](ctx)
+			t.awaitProgress(ctx)
 			continue
 		}
 		wait.Stop()
 		return
+	}
+}
+
+// awaitProgress returns when something more has got done, if only one job: on
+// a slow machine faults may otherwise come so fast that nothing ever does.
+func (t *test) awaitProgress(ctx context.Context) {
+	before := t.journal.done()
+	for deadline := time.Now().Add(t.opt.Stuck); time.Now().Before(deadline) && t.journal.done() == before; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.stopped:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 

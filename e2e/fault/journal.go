@@ -50,6 +50,13 @@ func (j *journal) saw(job *brigade.Job) {
 	}
 }
 
+// done is how many jobs were seen to have succeeded.
+func (j *journal) done() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.finished)
+}
+
 // ran is what the journal says about a job.
 type ran struct {
 	starts, ends int
