@@ -3,6 +3,7 @@ package term
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,8 +61,9 @@ func (b *bench) do(cmd tea.Cmd) {
 	case tea.QuitMsg:
 		b.quit = true
 	default:
-		if strings.Contains(typeName(msg), "setClipboard") {
-			b.clip = append(b.clip, clipText(msg))
+		// the message that fills the clipboard is the terminal library's own
+		if strings.Contains(fmt.Sprintf("%T", msg), "setClipboard") {
+			b.clip = append(b.clip, fmt.Sprint(msg))
 			return
 		}
 		b.tell(msg)
