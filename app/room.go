@@ -12,7 +12,8 @@ const leastRoom = 64 << 20
 func roomIn(dir string) func() error {
 	return func() error {
 		free, err := freeBytes(dir)
-		if err != nil || free >= leastRoom { // who cannot know does not stop everything
+		known := err == nil // who cannot know does not stop everything
+		if !known || free >= leastRoom {
 			return nil
 		}
 		return brigade.Errorf(brigade.CodeUnavailable, "the disk of %s has %d MiB left, less than %d", dir, free>>20, leastRoom>>20).
