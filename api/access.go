@@ -133,18 +133,10 @@ func (c *call) identify() (*Identity, error) {
 	if len(lines) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 16<<10 {
 		return nil, c.unauthorized("the Authorization header is malformed")
 	}
-	var who *Identity
-	var err error
-	switch v := c.a.opt.Access.Verifier; {
-	case strings.HasPrefix(token, tokenPrefix):
-		who, err = c.a.checkToken(c.r.Context(), token)
-	case v == nil:
-		err = brigade.Errorf(brigade.CodeDenied, "unknown kind of token")
-	case !c.a.failures.ok(c.remote(), time.Now()):
+	if c.a.opt.Access.Verifier != nil && !strings.HasPrefix(token, tokenPrefix) && !c.a.failures.ok(c.remote(), time.Now()) {
 		return nil, c.unauthorized("too many failed attempts") // looking at it costs more than at one of ours
-	default:
-		who, err = v.Verify(c.r.Context(), token)
 	}
+	who, err := c.a.Authenticate(c.r.Context(), token)
 	switch brigade.CodeOf(err) {
 	case "":
 		return who, nil
@@ -152,6 +144,30 @@ func (c *call) identify() (*Identity, error) {
 		return nil, c.unauthorized("the token is not known, has expired or was revoked")
 	}
 	return nil, fmt.Errorf("check a token: %w", err)
+}
+
+// Authenticate returns whose token it is, for other parts of the server that
+// let people in: CodeDenied when it is not accepted, CodeUnavailable when
+// nobody can tell now. Who calls it bounds failed attempts.
+func (a *API) Authenticate(ctx context.Context, token string) (*Identity, error) {
+	switch v := a.opt.Access.Verifier; {
+	case strings.HasPrefix(token, tokenPrefix):
+		return a.checkToken(ctx, token)
+	case v == nil:
+		return nil, brigade.Errorf(brigade.CodeDenied, "unknown kind of token")
+	default:
+		return v.Verify(ctx, token)
+	}
+}
+
+// Anonymous returns what the sender of r may do without a token, and nil when
+// that is nothing.
+func (a *API) Anonymous(r *http.Request) *Identity {
+	access := a.opt.Access
+	if access.Anonymous == "" || !local(r) || http.NewCrossOriginProtection().Check(r) != nil {
+		return nil
+	}
+	return &Identity{Name: "local", Kind: "anonymous", Scopes: []Scope{access.Anonymous}}
 }
 
 // anonymous returns what somebody without a token may do.
@@ -164,7 +180,7 @@ func (c *call) anonymous() (*Identity, error) {
 	if err := http.NewCrossOriginProtection().Check(c.r); err != nil {
 		return nil, brigade.Errorf(brigade.CodeDenied, "pages of other sites need a token")
 	}
-	return &Identity{Name: "local", Kind: "anonymous", Scopes: []Scope{access.Anonymous}}, nil
+	return c.a.Anonymous(c.r), nil
 }
 
 // unauthorized is the answer to bad credentials: 401, or 429 for those who

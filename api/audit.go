@@ -55,17 +55,28 @@ func (c *call) audit(failure error) {
 		p, _ := c.describe(failure)
 		e.Code, e.Reason = p.Code, cut(p.Detail, 1024)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), 10*time.Second)
+	c.a.Audit(c.r.Context(), e)
+}
+
+// Audit writes an entry, for other parts of the server in which people change
+// things. Its ID and Time are set when they are empty. It goes on after ctx
+// ended, and logs a failure.
+func (a *API) Audit(ctx context.Context, e AuditEntry) {
+	now := a.opt.Now()
+	if e.ID == "" {
+		e.ID, e.Time = id.New(now), now.UTC()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	data, err := json.Marshal(e)
 	if err == nil {
-		err = c.a.opt.Records.PutRecord(ctx, KindAudit, e.ID, data)
+		err = a.opt.Records.PutRecord(ctx, KindAudit, e.ID, data)
 	}
 	if err != nil {
-		c.a.opt.Log.Error("write the audit log", "err", err, "actor", e.Actor, "action", e.Action, "project", e.Project, "target", e.Target, "status", e.Status)
+		a.opt.Log.Error("write the audit log", "err", err, "actor", e.Actor, "action", e.Action, "project", e.Project, "target", e.Target, "status", e.Status)
 		return
 	}
-	c.a.pruneAudit(ctx, now)
+	a.pruneAudit(ctx, now)
 }
 
 func cut(s string, most int) string {

@@ -323,7 +323,7 @@ func (s *Server) makeAPI(ctx context.Context) (http.Handler, error) {
 	}
 	s.onClose("API", func() error { a.Close(); return nil })
 	s.endStreams = a.Close
-	return a.Handler(), nil
+	return s.withDashboard(a)
 }
 
 func (s *Server) bind(ctx context.Context, name string, at Listener, handler http.Handler) error {
