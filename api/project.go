@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/address"
 )
 
 // projectView is a project as the API shows it: its settings, and of its
@@ -344,6 +345,10 @@ func (c *call) mayStore(p, old *brigade.Project) error {
 		if p.AllowHostMounts && (old == nil || !old.AllowHostMounts) || p.AllowPrivilegedJobs && old != nil && !old.AllowPrivilegedJobs {
 			return brigade.Errorf(brigade.CodeDenied, "a token that is limited to projects cannot let their jobs out of their containers").
 				WithHint("allowHostMounts and allowPrivilegedJobs are for tokens without that limit")
+		}
+		if address.Local(p.Repo.CloneURL) && (old == nil || old.Repo.CloneURL != p.Repo.CloneURL) {
+			return brigade.Errorf(brigade.CodeDenied, "a token that is limited to projects cannot make files of the server's machine a project's repository").
+				WithHint("give repo.cloneURL an https or ssh address")
 		}
 	}
 	if f := c.a.opt.CheckProject; f != nil {
