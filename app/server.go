@@ -175,7 +175,7 @@ func (s *Server) makeDispatcher(context.Context) error {
 	var err error
 	s.dispatcher, err = dispatch.New(dispatch.Options{
 		Store: s.Store, Feed: s.feed, Worker: s.worker(), Runner: s.Runner,
-		Source: trees{source.New(source.Options{Clone: true, Optional: true, Temp: s.sourceDir()})},
+		Source: trees{source.New(source.Options{Clone: true, Optional: true, Strangers: true, Temp: s.sourceDir()})},
 		Deps:   s.dependencies(true), Owner: owner(), Grace: s.opt.Grace, MaxJobs: s.opt.MaxJobs, MaxBuilds: s.opt.MaxBuilds,
 		Artifacts: s.artifacts, LogCap: s.opt.LogCap, Limits: s.opt.Options.Limits, Env: s.opt.Worker.ScriptEnv, Trace: s.opt.Traces != "",
 		Room: roomIn(s.opt.Dirs.State), Patience: patience, Now: s.opt.Now, Log: s.opt.Log,

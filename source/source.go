@@ -27,6 +27,9 @@ type Options struct {
 	// Optional lets builds of projects without a repository, or whose vcsSidecar
 	// is "NONE", go without files instead of failing.
 	Optional bool
+	// Strangers are who sends the events: an address that is a path of this
+	// machine is taken from a project only, not from an event.
+	Strangers bool
 	// Temp is where copies and clones are made.
 	Temp string
 }
@@ -44,6 +47,10 @@ func (f *Fetcher) Fetch(ctx context.Context, p *brigade.Project, b *brigade.Buil
 	case f.opt.Clone && f.opt.Optional && (p.Kubernetes.VCSSidecar == "NONE" || p.Repo.CloneURL == "" && b.Event.CloneURL == ""):
 		return "", nil, nil
 	case f.opt.Clone:
+		if f.opt.Strangers && b.Event.CloneURL != "" && isLocal(b.Event.CloneURL) {
+			return "", nil, brigade.Errorf(brigade.CodeSource, "the event names a repository on the server's own disk, which is not cloned").
+				WithHint("give it an http, https or ssh address")
+		}
 		return f.temp(func(dir string) error { return clone(ctx, p, b, dir, notice) })
 	case f.opt.Dir != "" && f.opt.TrackedOnly:
 		return f.temp(func(dir string) error { return copyTracked(ctx, f.opt.Dir, dir) })

@@ -283,3 +283,16 @@ func TestHeadAndRemote(t *testing.T) {
 		t.Errorf("Head outside = %+v", got)
 	}
 }
+
+func TestServersCloneNoPathsOfTheirs(t *testing.T) {
+	dir, _, _ := repository(t)
+	f := source.New(source.Options{Clone: true, Strangers: true, Temp: t.TempDir()})
+	for _, address := range []string{dir, "file://" + dir, "./relative", "FILE://" + dir} {
+		p := brigade.NewProject("acme/app")
+		p.Repo.CloneURL = "https://example.invalid/app"
+		build := &brigade.Build{Event: brigade.Event{CloneURL: address}}
+		if _, _, err := f.Fetch(context.Background(), p, build, func(string) {}); brigade.CodeOf(err) != brigade.CodeSource || !strings.Contains(err.Error(), "own disk") && !strings.HasPrefix(address, "FILE") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}

@@ -71,7 +71,7 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.gateways.Address, "gateways", "127.0.0.1:7744", "`address` of the gateways")
 	fl.StringVar(&f.gateways.CertFile, "gateways-cert", "", "TLS certificate `file` of the gateways")
 	fl.StringVar(&f.gateways.KeyFile, "gateways-key", "", "TLS key `file` of the gateways")
-	fl.BoolVar(&f.anonymous, "anonymous", false, "processes of this machine need no token for the API")
+	fl.BoolVar(&f.anonymous, "anonymous", false, "processes of this machine, jobs and scripts among them, need no token for the API")
 	fl.BoolVar(&f.openV1, "open-v1", false, "v1's read-only routes need no token at all, as in v1")
 	fl.StringArrayVar(&f.origins, "cors-origin", nil, "`site` whose pages may use the API; may be repeated")
 	fl.StringArrayVar(&f.proxies, "trusted-proxy", nil, "`address` or network of a proxy whose X-Forwarded-For is believed; may be repeated")
