@@ -342,9 +342,9 @@ func (c *call) mayStore(p, old *brigade.Project) error {
 		return brigade.Errorf(brigade.CodeDenied, "the token is limited to other projects")
 	}
 	if c.who.Limited() {
-		if p.AllowHostMounts && (old == nil || !old.AllowHostMounts) || p.AllowPrivilegedJobs && old != nil && !old.AllowPrivilegedJobs {
+		if p.AllowHostMounts && (old == nil || !old.AllowHostMounts) || p.AllowPrivilegedJobs && (old == nil || !old.AllowPrivilegedJobs) {
 			return brigade.Errorf(brigade.CodeDenied, "a token that is limited to projects cannot let their jobs out of their containers").
-				WithHint("allowHostMounts and allowPrivilegedJobs are for tokens without that limit")
+				WithHint("set allowHostMounts and allowPrivilegedJobs to false, or use a token without that limit")
 		}
 		if address.Local(p.Repo.CloneURL) && (old == nil || old.Repo.CloneURL != p.Repo.CloneURL) {
 			return brigade.Errorf(brigade.CodeDenied, "a token that is limited to projects cannot make files of the server's machine a project's repository").

@@ -119,13 +119,14 @@ func TestProjectsThatAreRefused(t *testing.T) {
 	w.do(w.admin, "PUT", "/api/projects/acme%2Fapp", `{"name":"other"}`).want(t, http.StatusConflict, nil)
 	limited := w.token(ScopeAdmin, "fresh")
 	w.do(limited, "PUT", "/api/projects/fresh", `{"allowHostMounts":true}`).want(t, http.StatusForbidden, nil)
-	w.do(limited, "PUT", "/api/projects/fresh", `{"repo":{"cloneURL":"file:///srv/others"}}`).want(t, http.StatusForbidden, nil)
-	w.do(limited, "PUT", "/api/projects/fresh", `{}`).want(t, http.StatusCreated, nil)
-	w.do(limited, "PUT", "/api/projects/fresh", `{"repo":{"cloneURL":"/srv/others"}}`).want(t, http.StatusForbidden, nil)
+	w.do(limited, "PUT", "/api/projects/fresh", `{"allowPrivilegedJobs":false,"repo":{"cloneURL":"file:///srv/others"}}`).want(t, http.StatusForbidden, nil)
+	w.do(limited, "PUT", "/api/projects/fresh", `{}`).want(t, http.StatusForbidden, nil) // v1's default is that they may be privileged
+	w.do(limited, "PUT", "/api/projects/fresh", `{"allowPrivilegedJobs":false}`).want(t, http.StatusCreated, nil)
+	w.do(limited, "PUT", "/api/projects/fresh", `{"allowPrivilegedJobs":false,"repo":{"cloneURL":"/srv/others"}}`).want(t, http.StatusForbidden, nil)
 	w.do(w.admin, "PUT", "/api/projects/fresh", `{"repo":{"cloneURL":"/srv/mine"}}`).want(t, http.StatusOK, nil)
-	w.do(limited, "PUT", "/api/projects/fresh", `{"repo":{"cloneURL":"/srv/mine"}}`).want(t, http.StatusOK, nil) // it was there
-	w.do(limited, "PUT", "/api/projects/fresh", `{}`).want(t, http.StatusOK, nil)
+	w.do(limited, "PUT", "/api/projects/fresh", `{"allowPrivilegedJobs":false,"repo":{"cloneURL":"/srv/mine"}}`).want(t, http.StatusOK, nil) // it was there
+	w.do(limited, "PUT", "/api/projects/fresh", `{"allowPrivilegedJobs":false}`).want(t, http.StatusOK, nil)
 	w.do(limited, "PUT", "/api/projects/fresh", `{"allowHostMounts":true}`).want(t, http.StatusForbidden, nil)
-	w.do(limited, "PUT", "/api/projects/fresh", `{"name":"other2"}`).want(t, http.StatusOK, nil) // its ID is still theirs
+	w.do(limited, "PUT", "/api/projects/fresh", `{"name":"other2","allowPrivilegedJobs":false}`).want(t, http.StatusOK, nil) // its ID is still theirs
 	w.do(limited, "DELETE", "/api/projects/"+brigade.ProjectID("fresh"), nil).want(t, http.StatusNoContent, nil)
 }
