@@ -225,7 +225,7 @@ func (t *test) readSlowly(ctx context.Context) {
 // repository makes a git repository, so that builds have files, or returns ""
 // where there is no git.
 func repository(dir string) (string, error) {
-	if _, err := exec.LookPath("git"); err != nil {
+	if git, _ := exec.LookPath("git"); git == "" {
 		return "", nil
 	}
 	for _, args := range [][]string{
