@@ -18,7 +18,6 @@ import (
 
 	"github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/intake/filter"
-	"github.com/brigadecore/brigade/v3/internal/address"
 	"github.com/brigadecore/brigade/v3/internal/id"
 )
 
@@ -224,9 +223,6 @@ func (in *Intake) draft(ctx context.Context, s Submission) (*brigade.Build, erro
 	}
 	if err := cleanEvent(&e); err != nil {
 		return nil, err
-	}
-	if e.CloneURL != s.Project.Repo.CloneURL && address.Local(e.CloneURL) {
-		return nil, brigade.Errorf(brigade.CodeInvalid, "an event cannot name files of the server's machine as its repository")
 	}
 	now := in.opt.Now().UTC()
 	b := &brigade.Build{

@@ -81,7 +81,6 @@ func TestSubmitRefuses(t *testing.T) {
 		"no text":  {func(e *brigade.Event) { e.Revision.Ref = "\xff" }, brigade.CodeInvalid},
 		"ref":      {func(e *brigade.Event) { e.Revision.Ref = strings.Repeat("x", 2000) }, brigade.CodeInvalid},
 		"also":     {func(e *brigade.Event) { e.Also = []string{""} }, brigade.CodeInvalid},
-		"files":    {func(e *brigade.Event) { e.CloneURL = "file:///var/lib/brigade/source" }, brigade.CodeInvalid},
 		"level":    {func(e *brigade.Event) { e.LogLevel = "LOUD" }, brigade.CodeInvalid},
 	} {
 		e := push("")
