@@ -50,6 +50,9 @@ const roomEvery = 500 * time.Millisecond
 // recently is how long a lack of room is taken for the reason of failures.
 const recently = 5 * time.Second
 
+// hasRoom reports whether there is room for more builds.
+func (d *Dispatcher) hasRoom() bool { return d.room() == nil }
+
 // room asks whether something can be started now, and tells when that changes.
 func (d *Dispatcher) room() error {
 	if d.opt.Room == nil {

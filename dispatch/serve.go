@@ -58,7 +58,7 @@ func (d *Dispatcher) round(ctx context.Context, all bool) error {
 	if free <= 0 {
 		return nil // the end of a build wakes us
 	}
-	if full := d.room() != nil; full {
+	if !d.hasRoom() {
 		return nil // looked at again with the next tick
 	}
 	if each := free + now.unclaimed; !all && each < lookEach/2 {
