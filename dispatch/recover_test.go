@@ -301,3 +301,22 @@ func (e envRunner) Start(ctx context.Context, run brigade.JobRun) (brigade.Execu
 	*e.seen = run.Job.Spec.Env["TRACEPARENT"].Value
 	return e.Runner.Start(ctx, run)
 }
+
+func TestTimeLimitCountsOverRestarts(t *testing.T) {
+	b := newBench(t, func(ctx context.Context, _ brigade.ScriptRun, _ brigade.Host) (brigade.ScriptResult, error) {
+		<-ctx.Done()
+		return brigade.ScriptResult{}, ctx.Err()
+	}, nil)
+	b.project.Limits.Timeout = brigade.Duration(time.Hour)
+	id := b.submit(brigade.Event{Type: "exec"})
+	if _, err := b.store.UpdateBuild(context.Background(), id, func(build *brigade.Build) error {
+		build.State, build.Attempt, build.Started = brigade.StateRunning, 1, time.Now().Add(-2*time.Hour)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	build, err := b.d.RunBuild(context.Background(), id, b.project)
+	if err != nil || build.State != brigade.StateFailed || !strings.Contains(build.Failure.Message, "longer than the 1h0m0s") {
+		t.Errorf("build = %+v, %v", build, err)
+	}
+}

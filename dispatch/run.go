@@ -92,7 +92,7 @@ func (r *run) do(outer context.Context) (*brigade.Build, error) {
 	stopWatching := context.AfterFunc(ctx, func() { r.abort(context.Cause(ctx)) })
 	defer stopWatching()
 	if limit := time.Duration(r.project.Limits.Timeout); limit > 0 {
-		over := time.AfterFunc(limit, func() {
+		over := time.AfterFunc(r.remaining(limit), func() {
 			r.end(brigade.Errorf(brigade.CodeBuildFailed, "the build ran longer than the %s its project allows", limit))
 		})
 		defer over.Stop()
@@ -107,6 +107,19 @@ func (r *run) do(outer context.Context) (*brigade.Build, error) {
 	}
 	r.clear()
 	return r.finish(ctx, result, err)
+}
+
+// remaining is what is left of a build's time limit, which counts from its
+// first start, or from its last retry, over restarts too.
+func (r *run) remaining(limit time.Duration) time.Duration {
+	since := r.build0.Started
+	if r.build0.RetriedAt.After(since) {
+		since = r.build0.RetriedAt
+	}
+	if since.IsZero() {
+		return limit
+	}
+	return min(max(limit-r.d.opt.Now().Sub(since), 0), limit) // a clock that was set gives no more
 }
 
 // abort reacts to the end of the build's context: jobs are stopped, and the
