@@ -64,7 +64,10 @@ type Dirs struct {
 type App struct {
 	Store      brigade.Store
 	Runner     brigade.Runner
-	RunnerNote string // why this runner, and what it does not give; for people
+	RunnerNote string // which runner this is, and why; for people
+	// Warning waits until it is known what the runner does not give, and
+	// returns that, or "". nil: nothing has to be found out.
+	Warning func() string
 
 	opt        Options
 	owner      string // of the leases of its builds

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"sync"
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/runner/docker"
@@ -52,11 +53,23 @@ func (a *App) useProcess(because string) {
 		StateDir: filepath.Join(a.opt.Dirs.State, "process"), Environ: a.opt.Environ,
 		Hide: []string{a.opt.Dirs.State, a.opt.Dirs.Cache}, Now: a.opt.Now,
 	})
-	note := because + "jobs run as processes of this machine, images are not used (process runner)"
-	if isolated, why := r.Isolated(); !isolated {
-		note += "; they are not isolated from it: " + why
-	}
-	a.use(r, note)
+	a.Warning = isolationOf(r)
+	a.use(r, because+"jobs run as processes of this machine, images are not used (process runner)")
+}
+
+// isolationOf finds out, beside other work, whether jobs are isolated from the
+// machine; the answer is "" when they are.
+func isolationOf(r *process.Runner) func() string {
+	known := make(chan string, 1)
+	go func() {
+		isolated, why := r.Isolated()
+		if isolated {
+			known <- ""
+			return
+		}
+		known <- "jobs are not isolated from this machine: " + why
+	}()
+	return sync.OnceValue(func() string { return <-known })
 }
 
 func (a *App) use(r brigade.Runner, note string) {

@@ -203,6 +203,11 @@ func (s *Server) makeIntake(context.Context) error {
 // Run serves until ctx ends. Then it takes no more events, lets builds go on
 // for the drain time, hands over those that still run, and returns.
 func (s *Server) Run(ctx context.Context) error {
+	if s.Warning != nil {
+		if w := s.Warning(); w != "" {
+			s.opt.Log.Warn(w)
+		}
+	}
 	s.adopt(ctx)
 	failed := make(chan error, len(s.parts))
 	for _, p := range s.parts {

@@ -287,8 +287,9 @@ func (s *State) runBuild(p *runPlan) (*brigade.Build, error) {
 	finished := make(chan struct{})
 	defer close(finished)
 	go s.interrupts(finished, cancel, a, view)
-	view.Watch(brigade.Change{Time: s.Now(), BuildID: build.ID, Notice: a.RunnerNote})
+	warned := s.introduce(a, view, build.ID)
 	build, err = a.Run(ctx, build.ID, p.project)
+	warned()
 	if err != nil {
 		return nil, err
 	}
@@ -297,6 +298,23 @@ func (s *State) runBuild(p *runPlan) (*brigade.Build, error) {
 		return nil, fmt.Errorf("read the jobs: %w", err)
 	}
 	return build, view.Finish(build, jobs)
+}
+
+// introduce says which runner this is, and in a moment what it does not give.
+// The returned function waits until that was said.
+func (s *State) introduce(a *app.App, view tui.View, buildID string) (wait func()) {
+	view.Watch(brigade.Change{Time: s.Now(), BuildID: buildID, Notice: a.RunnerNote})
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		if a.Warning == nil {
+			return
+		}
+		if w := a.Warning(); w != "" {
+			view.Watch(brigade.Change{Time: s.Now(), BuildID: buildID, Notice: w})
+		}
+	}()
+	return func() { <-said }
 }
 
 // interrupts turns the first signal into a cancel and the second into a kill.
