@@ -180,7 +180,7 @@ func (r *Runner) Attach(ctx context.Context, run brigade.JobRun, handle string) 
 	if err != nil {
 		return nil, err
 	}
-	result, err := e.ContainerInspect(ctx, handle, client.ContainerInspectOptions{})
+	result, err := e.inspectStarted(ctx, handle)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
@@ -203,6 +203,26 @@ func (r *Runner) Attach(ctx context.Context, run brigade.JobRun, handle string) 
 	}
 	go x.watch(nil)
 	return x, nil
+}
+
+// startingFor is how long a container that was only created is given: the
+// engine may still be at starting it for who was killed after asking.
+const startingFor = 3 * time.Second
+
+// inspectStarted looks at a container, and again while it is only created.
+func (e *engine) inspectStarted(ctx context.Context, handle string) (client.ContainerInspectResult, error) {
+	for until := time.Now().Add(startingFor); ; {
+		result, err := e.ContainerInspect(ctx, handle, client.ContainerInspectOptions{})
+		created := err == nil && result.Container.State != nil && result.Container.State.Status == "created"
+		if !created || time.Now().After(until) {
+			return result, err
+		}
+		select {
+		case <-ctx.Done():
+			return result, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // refused is the error of a job that could not be started.
