@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/mask"
 )
 
 // Store is what the API needs of a store.
@@ -137,7 +138,7 @@ type API struct {
 	opt      Options
 	mux      *http.ServeMux
 	routes   []route
-	maskers  maskers
+	maskers  *mask.Projects
 	failures *limiter
 	used     *lastUsed
 	tags     tagger
@@ -174,7 +175,7 @@ func New(o Options) (*API, error) {
 		streams:  make(chan struct{}, o.Limits.Streams),
 		done:     make(chan struct{}),
 	}
-	a.maskers.store, a.maskers.now = o.Store, o.Now
+	a.maskers = mask.NewProjects(o.Store, o.Now)
 	a.routes = a.table()
 	for _, rt := range a.routes {
 		a.mux.Handle(rt.pattern, a.serve(rt))

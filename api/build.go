@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/mask"
 )
 
 var states = []brigade.State{
@@ -127,7 +128,7 @@ func (a *API) show(b *brigade.Build) *brigade.Build {
 	v := *b
 	v.Lease = brigade.Lease{}
 	v.Event.CloneURL = cleanURL(v.Event.CloneURL)
-	v.Event.Payload = cleanPayload(v.Event.Payload)
+	v.Event.Payload = mask.Payload(v.Event.Payload)
 	if v.State == brigade.StatePending {
 		if why := a.opt.Control.WaitsFor(v.ID); why != "" {
 			v.Waiting = why

@@ -53,7 +53,7 @@ func (c *call) masked(status int, v any, projectIDs ...string) error {
 		return fmt.Errorf("write an answer: %w", err)
 	}
 	for _, id := range projectIDs {
-		m, err := c.a.maskers.of(c.r.Context(), id)
+		m, err := c.a.maskers.Of(c.r.Context(), id)
 		if err != nil {
 			return err
 		}

@@ -158,7 +158,7 @@ func TestPayloadsAndAddressesAreCleaned(t *testing.T) {
 		`{"token":"abcdefgh","x":"abcdefgh"}`: `{"token":"***","x":"***"}`,
 		`{"token": 5}`:                        `{"token": 5}`, `"token"`: `"token"`, `{"token":"abcd`: `{"token":"abcd`, "": "",
 	} {
-		if got := cleanPayload(in); got != want {
+		if got := mask.Payload(in); got != want {
 			t.Errorf("%s became %s", in, got)
 		}
 	}

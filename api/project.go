@@ -129,7 +129,7 @@ func (c *call) maskedProject(p *brigade.Project) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := c.a.maskers.of(c.r.Context(), p.ID)
+	m, err := c.a.maskers.Of(c.r.Context(), p.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -368,7 +368,7 @@ func (c *call) storeProject(p *brigade.Project) error {
 }
 
 func (c *call) projectChanged(id string) {
-	c.a.maskers.forget(id)
+	c.a.maskers.Forget(id)
 	if f := c.a.opt.ProjectsChanged; f != nil {
 		f()
 	}

@@ -21,7 +21,7 @@ func (c *call) v1JSON(v any) error {
 
 // hide returns what replaces the secrets of a project in a text.
 func (c *call) hide(ctx context.Context, projectID string) (func(string) string, error) {
-	m, err := c.a.maskers.of(ctx, projectID)
+	m, err := c.a.maskers.Of(ctx, projectID)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/mask"
 )
 
 // The shapes of Brigade v1: names and order of the fields are what its
@@ -144,7 +145,7 @@ func toV1Build(b *brigade.Build, hide func(string) string) *v1BuildShape {
 	v := &v1BuildShape{
 		ID: b.ID, ProjectID: b.ProjectID, Type: e.Type, Provider: e.Provider, ShortTitle: hide(e.ShortTitle), LongTitle: hide(e.LongTitle),
 		CloneURL: hide(cleanURL(e.CloneURL)), Revision: v1Revision{e.Revision.Commit, e.Revision.Ref},
-		Payload: []byte(hide(cleanPayload(e.Payload))), Script: []byte(hide(e.Script)), LogLevel: string(e.LogLevel),
+		Payload: []byte(hide(mask.Payload(e.Payload))), Script: []byte(hide(e.Script)), LogLevel: string(e.LogLevel),
 	}
 	if e.Config != "" {
 		v.Config = []byte(hide(e.Config))

@@ -231,7 +231,7 @@ func (w *watcher) send(ctx context.Context, change brigade.Change, projectID, id
 	if err != nil {
 		return err
 	}
-	m, err := w.c.a.maskers.of(ctx, projectID)
+	m, err := w.c.a.maskers.Of(ctx, projectID)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,7 +56,7 @@ type run struct {
 func newRun(d *Dispatcher, build *brigade.Build, project *brigade.Project) *run {
 	r := &run{
 		d: d, id: build.ID, build0: build, build: build, project: project,
-		mask:    mask.New(append(project.SecretValues(), tokenOf(build.Event.Payload)...)),
+		mask:    mask.New(append(project.SecretValues(), mask.PayloadSecrets(build.Event.Payload)...)),
 		aborted: make(chan struct{}),
 		logs:    map[string]*jobLog{}, live: map[string]brigade.Execution{},
 		cancels: map[string]context.CancelCauseFunc{}, flights: map[string]*flight{}, names: map[string]int{},
@@ -67,17 +66,6 @@ func newRun(d *Dispatcher, build *brigade.Build, project *brigade.Project) *run 
 	r.cleanup, r.stopScript = context.WithCancelCause(context.Background())
 	r.over, r.end = context.WithCancelCause(context.Background())
 	return r
-}
-
-// tokenOf is the token that check events of GitHub carry in their payload.
-func tokenOf(payload string) []string {
-	var carrier struct {
-		Token string `json:"token"`
-	}
-	if json.Unmarshal([]byte(payload), &carrier) != nil || carrier.Token == "" {
-		return nil
-	}
-	return []string{carrier.Token}
 }
 
 // do takes the build to its end, or hands it over.

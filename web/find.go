@@ -48,7 +48,7 @@ func (c *call) rawBuild(whole bool) (*brigade.Build, error) {
 
 // dress makes a build fit to be shown.
 func (c *call) dress(b *brigade.Build) error {
-	m, err := c.web.hiders.of(c.ctx(), b.ProjectID)
+	m, err := c.web.hiders.Of(c.ctx(), b.ProjectID)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (c *call) listBuilds(f brigade.BuildFilter) (list []*brigade.Build, next st
 
 // jobsOf returns a build's jobs, fit to be shown.
 func (c *call) jobsOf(b *brigade.Build) ([]*brigade.Job, error) {
-	m, err := c.web.hiders.of(c.ctx(), b.ProjectID)
+	m, err := c.web.hiders.Of(c.ctx(), b.ProjectID)
 	if err != nil {
 		return nil, err
 	}

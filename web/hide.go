@@ -1,80 +1,17 @@
 package web
 
 import (
-	"context"
 	"encoding/json"
-	"net/url"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/internal/mask"
 )
 
-// hiderAge is how long a project's secrets are remembered.
-const hiderAge = 5 * time.Second
-
-// hiders know the secrets of projects for a short while.
-type hiders struct {
-	store brigade.Projects
-	now   func() time.Time
-
-	mu   sync.Mutex
-	byID map[string]hider
-}
-
-type hider struct {
-	*mask.Masker
-	expires time.Time
-}
-
-// of returns what hides a project's secrets. Of a project that is gone it
-// hides nothing: its secrets are gone, too.
-func (h *hiders) of(ctx context.Context, projectID string) (*mask.Masker, error) {
-	now := h.now()
-	h.mu.Lock()
-	known, ok := h.byID[projectID]
-	h.mu.Unlock()
-	if ok && now.Before(known.expires) {
-		return known.Masker, nil
-	}
-	var values []string
-	p, err := h.store.Project(ctx, projectID)
-	switch {
-	case err == nil:
-		values = secretsOf(p)
-	case brigade.CodeOf(err) != brigade.CodeNotFound:
-		return nil, err
-	}
-	known = hider{mask.New(values), now.Add(hiderAge)}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.byID == nil || len(h.byID) > 256 {
-		h.byID = map[string]hider{}
-	}
-	h.byID[projectID] = known
-	return known.Masker, nil
-}
-
-// secretsOf returns every secret of p, also those in addresses.
-func secretsOf(p *brigade.Project) []string {
-	values := p.SecretValues()
-	for _, address := range []string{p.Repo.CloneURL, p.GitHub.BaseURL, p.GitHub.UploadURL} {
-		if u, err := url.Parse(address); err == nil && u.User != nil {
-			if password, ok := u.User.Password(); ok {
-				values = append(values, password)
-			}
-		}
-	}
-	return values
-}
-
 // hideBuild replaces secrets in everything of b that an event, a script or a
 // person had a hand in. b is the caller's own.
 func hideBuild(m *mask.Masker, b *brigade.Build) {
 	e := &b.Event
-	e.Payload = cleanPayload(e.Payload)
+	e.Payload = mask.Payload(e.Payload)
 	for _, s := range []*string{
 		&e.Type, &e.Provider, &e.Revision.Ref, &e.Revision.Commit, &e.CloneURL, &e.Payload, &e.ShortTitle, &e.LongTitle,
 		&e.Script, &e.ScriptFile, &e.Config, &e.Actor, &e.ScriptRef, &b.Script, &b.Waiting, &b.ConcurrencyKey,
@@ -173,34 +110,5 @@ func hideSteps(m *mask.Masker, steps []brigade.Step) []brigade.Step {
 	return hidden
 }
 
-// cleanPayload hides the installation token that the GitHub gateway puts into
-// the payload for scripts.
-func cleanPayload(payload string) string {
-	if !strings.Contains(payload, `"token"`) {
-		return payload
-	}
-	var has struct {
-		Token any `json:"token"`
-	}
-	if json.Unmarshal([]byte(payload), &has) != nil {
-		return payload
-	}
-	token, ok := has.Token.(string)
-	if !ok || len(token) < 4 {
-		return payload
-	}
-	return mask.New([]string{token}).String(payload)
-}
-
 // cleanURL hides the password in an address.
-func cleanURL(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.User == nil {
-		return address
-	}
-	if _, ok := u.User.Password(); !ok {
-		return address
-	}
-	u.User = url.UserPassword(u.User.Username(), mask.Replacement)
-	return u.String()
-}
+func cleanURL(address string) string { return mask.URL(address, mask.Replacement) }

@@ -188,7 +188,7 @@ func (c *call) firstLines(d *logData, l *logRef) error {
 }
 
 func (c *call) describeJob(d *logData, b *brigade.Build, j *brigade.Job, now time.Time) error {
-	m, err := c.web.hiders.of(c.ctx(), b.ProjectID)
+	m, err := c.web.hiders.Of(c.ctx(), b.ProjectID)
 	if err != nil {
 		return err
 	}

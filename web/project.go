@@ -118,7 +118,7 @@ func projectPage(c *call) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := c.web.hiders.of(c.ctx(), p.ID)
+	m, err := c.web.hiders.Of(c.ctx(), p.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ type settingGroup struct {
 
 // settingsOf collects what may be shown of a project: of secrets the names.
 func (c *call) settingsOf(p *brigade.Project) (*settingsData, error) {
-	m, err := c.web.hiders.of(c.ctx(), p.ID)
+	m, err := c.web.hiders.Of(c.ctx(), p.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/mask"
 )
 
 // Store is what the dashboard needs of a store.
@@ -169,7 +170,7 @@ type Web struct {
 	assets    *assets
 	sessions  *sessions
 	failures  *limiter
-	hiders    hiders
+	hiders    *mask.Projects
 	key       [32]byte      // of the tokens in forms
 	streams   chan struct{} // slots for streams
 	done      chan struct{} // closed by Close: streams end
@@ -195,7 +196,7 @@ func New(o Options) (*Web, error) {
 		streams:  make(chan struct{}, o.Limits.Streams),
 		done:     make(chan struct{}),
 	}
-	w.hiders.store, w.hiders.now = o.Store, o.Now
+	w.hiders = mask.NewProjects(o.Store, o.Now)
 	if _, err := rand.Read(w.key[:]); err != nil {
 		return nil, err
 	}
