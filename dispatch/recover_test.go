@@ -33,6 +33,8 @@ func TestKilledScriptRunsAgain(t *testing.T) {
 		}()
 		<-started
 		if crashes.Add(1) == 1 {
+			cancel() // as when the process is gone: its requests are over before it is started again
+			<-result
 			return brigade.ScriptResult{}, brigade.Errorf(brigade.CodeScriptCrashed, "killed")
 		}
 		return handled, <-result
