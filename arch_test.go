@@ -25,7 +25,7 @@ const module = "github.com/brigadecore/brigade/v3"
 // nothing more. "*" stands for all.
 var mayImport = map[string][]string{
 	"api":      {"feed"},
-	"kube":     {"runner"},
+	"kube":     {"runner", "projectfile"},
 	"app":      {"*"},
 	"cmd":      {"*"},
 	"e2e":      {"*"},
@@ -62,6 +62,9 @@ var homes = map[string][]string{
 	"github.com/santhosh-tekuri/jsonschema/": {"tui", "docs", "api"}, // tests of published schemas
 	"go.yaml.in/yaml/":                       {"projectfile", "cmd", "docs", "api"},
 	"modernc.org/sqlite":                     {"store/sqlite"},
+	"github.com/jackc/pgx/":                  {"store/postgres"},
+	"k8s.io/":                                {"kube", "e2e"},
+	"sigs.k8s.io/":                           {"kube", "e2e"},
 	"golang.org/x/":                          {"*"}, // the Go project's own
 }
 
