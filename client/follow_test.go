@@ -193,8 +193,8 @@ func TestASilentStreamIsTakenUpAnew(t *testing.T) {
 	})
 	w.log(b.ID, "", 1, false, "hello")
 	w.end(b.ID, brigade.StateSucceeded)
-	state, err := w.client(func(o *Options) { o.Idle = 100 * time.Millisecond }).FollowLog(t.Context(), brigade.LogQuery{BuildID: b.ID}, func(brigade.LogLine) error { return nil })
-	if err != nil || state != "succeeded" || n.Load() != 2 {
+	state, err := w.client(func(o *Options) { o.Idle = 2 * time.Second }).FollowLog(t.Context(), brigade.LogQuery{BuildID: b.ID}, func(brigade.LogLine) error { return nil })
+	if err != nil || state != "succeeded" || n.Load() < 2 {
 		t.Errorf("%q %v after %d requests", state, err, n.Load())
 	}
 }

@@ -252,7 +252,7 @@ func TestServeShutdownHandsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop = serve(next)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(time.Millisecond) {
 		build, _ = b.store.Build(context.Background(), "01hbuild")
 		if build.State.Ended() || time.Now().After(deadline) {
 			break

@@ -20,7 +20,7 @@ func change(build string, n int) brigade.Change {
 func drain(t *testing.T, ch <-chan brigade.Change) []brigade.Change {
 	t.Helper()
 	var all []brigade.Change
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(60 * time.Second)
 	for {
 		select {
 		case c, ok := <-ch:
@@ -142,7 +142,7 @@ func TestNoGoroutineStays(t *testing.T) {
 	f.Publish(change("a", 1))
 	cancel()
 	f.Close()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
 		runtime.Gosched()
 	}

@@ -83,7 +83,7 @@ func TestBodies(t *testing.T) {
 // When all slots for large bodies are taken, the next waits, and then is told
 // to come again; small ones go on.
 func TestLargeBodiesWait(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Limits.Large = 1; o.Limits.Read = 20 * time.Millisecond })
+	w := newWorld(t, func(o *Options) { o.Limits.Large = 1; o.Limits.Read = 2 * time.Second })
 	w.project(t, "acme", nil)
 	w.large <- struct{}{}
 	large := func() int {

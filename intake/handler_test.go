@@ -272,7 +272,7 @@ func TestTypesOfSubscriptions(t *testing.T) {
 }
 
 func TestComplete(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Limits.Complete = 50 * time.Millisecond })
+	w := newWorld(t, func(o *Options) { o.Limits.Complete = 3 * time.Second })
 	p := w.project(t, "acme/app", nil)
 	for how, want := range map[string]struct {
 		status  int

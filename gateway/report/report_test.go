@@ -85,7 +85,7 @@ func (s *scene) run(change func(*report.Options)) (stop func()) {
 				if err != nil {
 					s.t.Error(err)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(60 * time.Second):
 				s.t.Error("Run does not end")
 			}
 		})
@@ -157,7 +157,7 @@ func (s *scene) expect(want ...string) {
 			if got != w {
 				s.t.Fatalf("told %q, want %q", got, w)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(60 * time.Second):
 			s.t.Fatalf("nothing is told, want %q", w)
 		}
 	}
@@ -302,7 +302,7 @@ func TestAForgeThatHangsBlocksNobody(t *testing.T) {
 	}()
 	select {
 	case <-published:
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("whoever publishes has to wait")
 	}
 	close(release)
@@ -311,7 +311,7 @@ func TestAForgeThatHangsBlocksNobody(t *testing.T) {
 		select {
 		case got := <-s.fake.told:
 			ended[got[:4]] = true
-		case <-time.After(20 * time.Second):
+		case <-time.After(60 * time.Second):
 			t.Fatalf("only %d of %d builds are reported", len(ended), builds)
 		}
 	}
@@ -339,7 +339,7 @@ func TestWhatARestartInterruptsIsReported(t *testing.T) {
 		select {
 		case told := <-s.fake.told:
 			got = append(got, told)
-		case <-time.After(10 * time.Second):
+		case <-time.After(60 * time.Second):
 			t.Fatalf("told only %q", got)
 		}
 	}
@@ -395,7 +395,7 @@ func TestMissedChangesAreLookedUp(t *testing.T) {
 		select {
 		case told := <-s.fake.told:
 			got[told] = true
-		case <-time.After(10 * time.Second):
+		case <-time.After(60 * time.Second):
 			t.Fatalf("told only %v", got)
 		}
 	}
@@ -424,7 +424,7 @@ func TestAClosedFeedEndsRun(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("Run goes on without a feed")
 	}
 }

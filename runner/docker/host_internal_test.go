@@ -98,7 +98,7 @@ func TestCheckWithoutEngine(t *testing.T) {
 		if brigade.CodeOf(err) != brigade.CodeUnavailable {
 			t.Errorf("%s: %v", name, err)
 		}
-		if took := time.Since(before); took > 300*time.Millisecond {
+		if took := time.Since(before); took > 20*time.Second {
 			t.Errorf("%s: Check took %v", name, took)
 		}
 	}

@@ -69,7 +69,7 @@ func testServer() http.Handler {
 	mux.HandleFunc("/slow", func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
-		case <-time.After(20 * time.Second):
+		case <-time.After(60 * time.Second):
 		}
 	})
 	mux.HandleFunc("/stall", func(w http.ResponseWriter, r *http.Request) {
