@@ -46,6 +46,7 @@ a container engine answers, else as processes.`,
 	})
 	root.PersistentFlags().BoolVar(&s.noColor, "no-color", false, "print without colours (also: NO_COLOR)")
 	s.remote.register(root)
+	s.kube.register(root)
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Run and look:"}, &cobra.Group{ID: "server", Title: "Run a server:"}, &cobra.Group{ID: "setup", Title: "Set up:"})
 	for _, add := range commands() {
 		root.AddCommand(add(s))

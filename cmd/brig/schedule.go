@@ -14,7 +14,7 @@ func newSchedule(s *State) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "schedule", Short: "Look at the schedules of projects", GroupID: "work",
 		Long:    "Look at the schedules of projects. They are declared in the project's file, see brig project apply.",
-		Example: "  brig schedule list\n  brig schedule list acme/app -n 10",
+		Example: "  brig schedule list\n  brig schedule list acme/app --times 10",
 		Args:    unknownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -27,7 +27,7 @@ func newScheduleList(s *State) *cobra.Command {
 	var n int
 	cmd := &cobra.Command{
 		Use: "list [PROJECT]", Aliases: []string{"ls"}, Short: "List schedules and when they start builds next",
-		Example: "  brig schedule list\n  brig schedule list acme/app -n 10 -o json",
+		Example: "  brig schedule list\n  brig schedule list acme/app --times 10 -o json",
 		Args:    args(cobra.MaximumNArgs(1)), ValidArgsFunction: s.completeProjects,
 		RunE: func(_ *cobra.Command, argv []string) error {
 			project := ""
@@ -51,7 +51,7 @@ func newScheduleList(s *State) *cobra.Command {
 		},
 	}
 	outputFlag(cmd, &output)
-	cmd.Flags().IntVarP(&n, "times", "n", 1, "how many of the next times")
+	cmd.Flags().IntVar(&n, "times", 1, "how many of the next times")
 	return cmd
 }
 

@@ -34,6 +34,7 @@ type State struct {
 	InProcess      bool // scripts run in this process: for tests
 
 	remote  remoteFlags
+	kube    kubeFlags
 	noColor bool
 	exit    int // what a command ends with when it reported the reason itself
 }
