@@ -17,6 +17,18 @@ type Worker interface {
 	RunScript(ctx context.Context, run ScriptRun, host Host) (ScriptResult, error)
 }
 
+// Autonomous is a Worker that runs some builds all by itself: it finds their
+// files, script and dependencies where it runs them, and runs their jobs
+// there. Such a build is given to RunScript with neither Script nor Root nor
+// Modules, and the Host is told of lines and events only. When ctx ends before
+// run.Abort is closed, the build belongs to another process from then on, or
+// will: RunScript leaves what runs as it is and returns. CodeScriptCrashed
+// says that the worker is gone and may be started again.
+type Autonomous interface {
+	// Autonomous reports whether the worker runs this build all by itself.
+	Autonomous(b *Build, p *Project) bool
+}
+
 // ScriptRun is everything a script needs to run.
 type ScriptRun struct {
 	Build   *Build

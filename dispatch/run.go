@@ -179,6 +179,9 @@ func (r *run) remember(build string, to map[string]*brigade.Job) error {
 
 // script gets files, script and dependencies together and runs the script.
 func (r *run) script(ctx context.Context) (brigade.ScriptResult, error) {
+	if own, ok := r.d.opt.Worker.(brigade.Autonomous); ok && own.Autonomous(r.build0, r.project) {
+		return r.runScript(ctx, brigade.ScriptRun{Build: r.build0, Project: r.project, Limits: r.d.opt.Limits, Abort: r.aborted})
+	}
 	scripts, err := r.fetch(ctx)
 	if err != nil {
 		return brigade.ScriptResult{}, err
