@@ -3,23 +3,11 @@ package sqlite
 import (
 	"bytes"
 	"context"
-	"math"
 	"strings"
-	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/store/tables"
 )
-
-// The kinds of large things of a build, each in a row of build_blobs of its own.
-const (
-	blobPayload = iota
-	blobEventScript
-	blobConfig
-	blobScript
-	blobKinds
-)
-
-type blobs [blobKinds]string
 
 // columns is what of a build stands in the table builds.
 type columns struct {
@@ -34,34 +22,10 @@ type columns struct {
 	notBefore               int64  // 0 unless it is pending
 }
 
-// nanos is t as it stands in the store; 0 for the zero time. Times that do not
-// fit, before 1678 and after 2262, become the nearest that does.
-func nanos(t time.Time) int64 {
-	switch {
-	case t.IsZero():
-		return 0
-	case t.Year() < 1678:
-		return math.MinInt64
-	case t.Year() > 2261:
-		return math.MaxInt64
-	}
-	return t.UnixNano()
-}
-
-func timeOf(nanos int64) time.Time {
-	if nanos == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, nanos).UTC()
-}
-
 func columnsOf(b *brigade.Build) columns {
 	c := columns{
-		id: b.ID, project: b.ProjectID, state: string(b.State), typ: b.Event.Type, created: nanos(b.Created),
-		owner: b.Lease.Owner, lease: nanos(b.Lease.Expires), priority: b.Priority, lane: b.ConcurrencyKey,
-	}
-	if b.State == brigade.StatePending {
-		c.notBefore = nanos(b.NotBefore)
+		id: b.ID, project: b.ProjectID, state: string(b.State), typ: b.Event.Type, created: tables.Nanos(b.Created),
+		owner: b.Lease.Owner, lease: tables.Nanos(b.Lease.Expires), priority: b.Priority, lane: b.ConcurrencyKey, notBefore: tables.NotBefore(b),
 	}
 	if b.Event.Key != "" {
 		c.key = b.Event.Key
@@ -72,29 +36,14 @@ func columnsOf(b *brigade.Build) columns {
 	return c
 }
 
-// split returns b without what is kept outside of its document, and that.
-func split(b *brigade.Build) (brigade.Build, blobs) {
-	c := *b
-	large := blobs{c.Event.Payload, c.Event.Script, c.Event.Config, c.Script}
-	c.Event.Payload, c.Event.Script, c.Event.Config, c.Script = "", "", "", ""
-	c.Lease = brigade.Lease{}
-	return c, large
-}
-
-// join is the reverse of split.
-func join(b *brigade.Build, large blobs, owner string, lease int64) {
-	b.Event.Payload, b.Event.Script, b.Event.Config, b.Script = large[0], large[1], large[2], large[3]
-	b.Lease = brigade.Lease{Owner: owner, Expires: timeOf(lease)}
-}
-
 // CreateBuild stores b, or returns the build of the same project whose event
 // has the same key.
 func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Build, error) {
 	if b.ID == "" || strings.ContainsAny(b.ID, separators) {
 		return nil, brigade.Errorf(brigade.CodeInvalid, "a build needs an ID")
 	}
-	small, large := split(b)
-	doc, err := encode(small)
+	small, large := tables.Split(b)
+	doc, err := tables.Encode(small)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +66,7 @@ func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Bui
 	return b, nil
 }
 
-func (w *writer) insertBuild(c columns, doc []byte, text []byte, large blobs) error {
+func (w *writer) insertBuild(c columns, doc []byte, text []byte, large tables.Large) error {
 	done, err := w.exec("INSERT INTO builds (id, project, state, type, key, created, open, owner, lease, priority, lane, not_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		c.id, c.project, c.state, c.typ, c.key, c.created, c.open, c.owner, c.lease, c.priority, c.lane, c.notBefore)
 	if primaryCode(err) == codeConstraint {
@@ -136,11 +85,11 @@ func (w *writer) insertBuild(c columns, doc []byte, text []byte, large blobs) er
 	if err := w.addText(seq, c.id, text); err != nil {
 		return err
 	}
-	return w.putBlobs(seq, blobs{}, large)
+	return w.putBlobs(seq, tables.Large{}, large)
 }
 
 // putBlobs writes those of the large things that differ from before.
-func (w *writer) putBlobs(seq int64, before, after blobs) error {
+func (w *writer) putBlobs(seq int64, before, after tables.Large) error {
 	for kind, data := range after {
 		if data == before[kind] {
 			continue
@@ -172,7 +121,7 @@ type record struct {
 	owner string
 	lease int64
 	doc   []byte
-	data  [blobKinds][]byte
+	data  [tables.LargeKinds][]byte
 }
 
 func (r *record) columns() []any {
@@ -181,14 +130,14 @@ func (r *record) columns() []any {
 
 func (r *record) build() (*brigade.Build, error) {
 	b := &brigade.Build{}
-	if err := decode(r.doc, b); err != nil {
+	if err := tables.Decode(r.doc, b); err != nil {
 		return nil, err
 	}
-	var large blobs
+	var large tables.Large
 	for i, data := range r.data {
 		large[i] = string(data)
 	}
-	join(b, large, r.owner, r.lease)
+	tables.Join(b, large, r.owner, r.lease)
 	return b, nil
 }
 
@@ -252,11 +201,8 @@ func (s *Store) UpdateBuild(ctx context.Context, id string, change func(*brigade
 			return err
 		}
 		before := *b
-		if err := safely(change, b); err != nil {
+		if err := tables.Change(change, b); err != nil {
 			return own{err}
-		}
-		if b.ID != id {
-			return own{brigade.Errorf(brigade.CodeInvalid, "the ID of a build cannot change")}
 		}
 		return w.updateBuild(r.seq, &before, b)
 	})
@@ -266,22 +212,11 @@ func (s *Store) UpdateBuild(ctx context.Context, id string, change func(*brigade
 	return b, nil
 }
 
-// safely calls change, whose panic must not end the writer and with it the
-// whole program.
-func safely(change func(*brigade.Build) error, b *brigade.Build) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = brigade.Errorf(brigade.CodeInternal, "the change of build %s panicked: %v", b.ID, p)
-		}
-	}()
-	return change(b)
-}
-
 // updateBuild writes what differs between before and after.
 func (w *writer) updateBuild(seq int64, before, after *brigade.Build) error {
-	_, had := split(before)
-	small, large := split(after)
-	doc, err := encode(small)
+	_, had := tables.Split(before)
+	small, large := tables.Split(after)
+	doc, err := tables.Encode(small)
 	if err != nil {
 		return own{err}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/store/tables"
 )
 
 // PutJob creates or replaces the job with j's ID.
@@ -11,11 +12,11 @@ func (s *Store) PutJob(ctx context.Context, j *brigade.Job) error {
 	if j.ID == "" || j.BuildID == "" {
 		return brigade.Errorf(brigade.CodeInvalid, "a job needs an ID and a build")
 	}
-	doc, err := encode(j)
+	doc, err := tables.Encode(j)
 	if err != nil {
 		return err
 	}
-	id, buildID, created := j.ID, j.BuildID, nanos(j.Created)
+	id, buildID, created := j.ID, j.BuildID, tables.Nanos(j.Created)
 	return s.write(ctx, j.State.Ended(), func(w *writer) error {
 		seq, err := w.seq(buildID)
 		if err != nil {
@@ -54,7 +55,7 @@ func (s *Store) Job(ctx context.Context, id string) (*brigade.Job, error) {
 		return nil, brigade.NotFound("job", id)
 	}
 	j := &brigade.Job{}
-	if err := decode(doc, j); err != nil {
+	if err := tables.Decode(doc, j); err != nil {
 		return nil, s.failed(ctx, "read", err)
 	}
 	return j, nil
@@ -70,7 +71,7 @@ func (s *Store) ListJobs(ctx context.Context, buildID string) ([]*brigade.Job, e
 		}
 		j := &brigade.Job{}
 		all = append(all, j)
-		return decode(doc, j)
+		return tables.Decode(doc, j)
 	}, "SELECT doc FROM jobs WHERE build = (SELECT seq FROM builds WHERE id = ?) ORDER BY created, seq", buildID)
 	if err != nil {
 		return nil, err

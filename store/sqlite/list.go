@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/store/tables"
 )
 
 const (
@@ -101,7 +102,7 @@ func conditionsOf(f brigade.BuildFilter) conditions {
 		c.add("type = ?", f.Type)
 	}
 	if !f.Since.IsZero() {
-		c.add("created >= ?", nanos(f.Since))
+		c.add("created >= ?", tables.Nanos(f.Since))
 	}
 	if f.Before != "" {
 		c.add("builds.id < ?", f.Before)
@@ -116,7 +117,7 @@ func (s *Store) fewSince(ctx context.Context, f brigade.BuildFilter) (bool, erro
 		return false, nil
 	}
 	n := 0
-	_, err := s.one(ctx, []any{&n}, "SELECT count(*) FROM (SELECT 1 FROM builds INDEXED BY builds_created WHERE created >= ? LIMIT ?)", nanos(f.Since), few)
+	_, err := s.one(ctx, []any{&n}, "SELECT count(*) FROM (SELECT 1 FROM builds INDEXED BY builds_created WHERE created >= ? LIMIT ?)", tables.Nanos(f.Since), few)
 	return n < few, err
 }
 

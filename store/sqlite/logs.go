@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/store/tables"
 )
 
 // AppendLog adds lines of one log; those whose Seq is there are ignored. It is
@@ -14,15 +15,10 @@ func (s *Store) AppendLog(ctx context.Context, lines []brigade.LogLine) error {
 		return ctx.Err()
 	}
 	of := lines[0]
-	for i, l := range lines {
-		if l.BuildID != of.BuildID || l.JobID != of.JobID {
-			return brigade.Errorf(brigade.CodeInvalid, "lines of several logs cannot be added at once")
-		}
-		if l.Seq < 1 || i > 0 && l.Seq <= lines[i-1].Seq {
-			return brigade.Errorf(brigade.CodeInvalid, "log lines must be numbered 1, 2, 3 …; line %d is number %d", i, l.Seq)
-		}
+	if err := tables.CheckLog(lines); err != nil {
+		return err
 	}
-	chunks := pack(lines)
+	chunks := tables.Pack(lines)
 	return s.write(ctx, false, func(w *writer) error {
 		var seq, last int64
 		found, err := w.get([]any{&seq, &last}, "SELECT seq, (SELECT coalesce(max(last), 0) FROM logs WHERE build = builds.seq AND job = ?) FROM builds WHERE id = ?", of.JobID, of.BuildID)
@@ -34,10 +30,10 @@ func (s *Store) AppendLog(ctx context.Context, lines []brigade.LogLine) error {
 		}
 		if of.Seq <= last {
 			from, _ := slices.BinarySearchFunc(lines, last+1, func(l brigade.LogLine, seq int64) int { return int(min(max(l.Seq-seq, -1), 1)) })
-			chunks = pack(lines[from:])
+			chunks = tables.Pack(lines[from:])
 		}
 		for _, c := range chunks {
-			if _, err := w.exec("INSERT INTO logs (build, job, first, last, count, data) VALUES (?, ?, ?, ?, ?, ?)", seq, of.JobID, c.first, c.last, c.count, c.data); err != nil {
+			if _, err := w.exec("INSERT INTO logs (build, job, first, last, count, data) VALUES (?, ?, ?, ?, ?, ?)", seq, of.JobID, c.First, c.Last, c.Count, c.Data); err != nil {
 				return err
 			}
 		}
@@ -55,7 +51,7 @@ func (s *Store) ReadLog(ctx context.Context, q brigade.LogQuery) ([]brigade.LogL
 	}
 	var lines []brigade.LogLine
 	err := s.chunks(ctx, q, "SELECT data"+logOf, func(data []byte) (bool, error) {
-		err := unpack(data, func(l brigade.LogLine) {
+		err := tables.Unpack(data, func(l brigade.LogLine) {
 			if l.Seq > q.After {
 				l.BuildID, l.JobID = q.BuildID, q.JobID
 				lines = append(lines, l)
@@ -72,7 +68,7 @@ func (s *Store) readTail(ctx context.Context, q brigade.LogQuery) ([]brigade.Log
 	n := 0
 	err := s.chunks(ctx, q, "SELECT data"+logOf+" DESC", func(data []byte) (bool, error) {
 		var part []brigade.LogLine
-		err := unpack(data, func(l brigade.LogLine) {
+		err := tables.Unpack(data, func(l brigade.LogLine) {
 			if l.Seq > q.After {
 				l.BuildID, l.JobID = q.BuildID, q.JobID
 				part = append(part, l)

@@ -2,29 +2,10 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/store/tables"
 )
-
-// decode reads a document of the store.
-func decode(doc []byte, to any) error {
-	if err := json.Unmarshal(doc, to); err != nil {
-		return fmt.Errorf("read a document: %w", err)
-	}
-	return nil
-}
-
-// encode writes a document of the store. A value that JSON does not know, such
-// as a function among a job's outputs, is the caller's mistake.
-func encode(v any) ([]byte, error) {
-	doc, err := json.Marshal(v)
-	if err != nil {
-		return nil, brigade.Errorf(brigade.CodeInvalid, "this cannot be stored: %w", err)
-	}
-	return doc, nil
-}
 
 // Project finds one by ID or by name.
 func (s *Store) Project(ctx context.Context, idOrName string) (*brigade.Project, error) {
@@ -36,7 +17,7 @@ func (s *Store) Project(ctx context.Context, idOrName string) (*brigade.Project,
 		}
 		if found {
 			p := &brigade.Project{}
-			if err := decode(doc, p); err != nil {
+			if err := tables.Decode(doc, p); err != nil {
 				return nil, s.failed(ctx, "read", err)
 			}
 			return p, nil
@@ -55,7 +36,7 @@ func (s *Store) ListProjects(ctx context.Context) ([]*brigade.Project, error) {
 		}
 		p := &brigade.Project{}
 		all = append(all, p)
-		return decode(doc, p)
+		return tables.Decode(doc, p)
 	}, "SELECT doc FROM projects ORDER BY name")
 	if err != nil {
 		return nil, err
@@ -68,7 +49,7 @@ func (s *Store) PutProject(ctx context.Context, p *brigade.Project) error {
 	if p.ID == "" || p.Name == "" {
 		return brigade.Errorf(brigade.CodeInvalid, "a project needs an ID and a name")
 	}
-	doc, err := encode(p)
+	doc, err := tables.Encode(p)
 	if err != nil {
 		return err
 	}

@@ -215,19 +215,6 @@ func TestMigrations(t *testing.T) {
 	_ = again.Close()
 }
 
-func FuzzUnpack(f *testing.F) {
-	for _, c := range pack([]brigade.LogLine{{Seq: 1, Text: "a"}, {Seq: 5, Text: strings.Repeat("x", 1000), Level: "odd"}}) {
-		f.Add(c.data)
-	}
-	f.Add([]byte{packedFlate, 1, 2, 3})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		n := 0
-		if err := unpack(data, func(brigade.LogLine) { n++ }); err == nil && len(data) == 0 {
-			t.Error("nothing is not a chunk")
-		}
-	})
-}
-
 // TestWhichRecordsAreFlushed looks at how the transaction of a record was
 // committed: only deliveries may be lost with the machine.
 func TestWhichRecordsAreFlushed(t *testing.T) {

@@ -1,4 +1,4 @@
-package sqlite
+package tables
 
 import (
 	"bytes"
@@ -13,18 +13,19 @@ import (
 	"github.com/brigadecore/brigade/v3"
 )
 
-// A chunk is a row with some lines of a log. Its data is a byte that says how
-// the rest is packed, then for each line
+// Chunk is a row with some lines of a log: the Seq of its first and last line,
+// and how many they are. Its Data is a byte that says how the rest is packed,
+// then for each line
 //
 //	uvarint  the Seq, as the difference to the line before
 //	varint   the time in nanoseconds, as the difference to the line before
 //	byte     the level: its place in levels, or otherLevel; plus noTime
 //	         with otherLevel the level's length (uvarint) and text
 //	uvarint  the text's length, then the text
-type chunk struct {
-	first, last int64 // Seq
-	count       int
-	data        []byte
+type Chunk struct {
+	First, Last int64
+	Count       int
+	Data        []byte
 }
 
 const (
@@ -50,11 +51,11 @@ var compressors = sync.Pool{New: func() any {
 	return w
 }}
 
-// pack makes chunks of lines.
-func pack(lines []brigade.LogLine) []chunk {
-	var all []chunk
+// Pack makes chunks of lines, whose Seq must rise.
+func Pack(lines []brigade.LogLine) []Chunk {
+	var all []Chunk
 	for len(lines) > 0 {
-		c := chunk{first: lines[0].Seq}
+		c := Chunk{First: lines[0].Seq}
 		plain := []byte{packedPlain}
 		var seq, at int64
 		for len(lines) > 0 && len(plain) < chunkBytes {
@@ -63,9 +64,9 @@ func pack(lines []brigade.LogLine) []chunk {
 			seq = l.Seq
 			plain = appendLine(plain, l, &at)
 			lines = lines[1:]
-			c.count++
+			c.Count++
 		}
-		c.last, c.data = seq, compress(plain)
+		c.Last, c.Data = seq, compress(plain)
 		all = append(all, c)
 	}
 	return all
@@ -73,7 +74,7 @@ func pack(lines []brigade.LogLine) []chunk {
 
 func appendLine(to []byte, l *brigade.LogLine, at *int64) []byte {
 	flags := byte(0)
-	when := nanos(l.Time)
+	when := Nanos(l.Time)
 	if l.Time.IsZero() {
 		flags, when = noTime, *at
 	}
@@ -117,8 +118,9 @@ func compress(plain []byte) []byte {
 
 var errDamaged = errors.New("a chunk of a log is damaged")
 
-// unpack calls line for each line of a chunk, in order.
-func unpack(data []byte, line func(brigade.LogLine)) error {
+// Unpack calls line for each line of a chunk's Data, in order. The lines lack
+// their BuildID and JobID. Damaged data is an error.
+func Unpack(data []byte, line func(brigade.LogLine)) error {
 	if len(data) == 0 {
 		return errDamaged
 	}
