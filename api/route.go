@@ -43,6 +43,7 @@ func (a *API) table() []route {
 		{pattern: "GET /api/version", do: version},
 		{pattern: "GET /api/openapi.yaml", do: openAPIYAML},
 		{pattern: "GET /api/openapi.json", do: openAPIJSON},
+		{pattern: "GET /api/login", do: login},
 		{pattern: "GET /api/whoami", need: scopeAny, do: whoami},
 		{pattern: "GET /api/watch", need: ScopeRead, stream: true, do: watch},
 

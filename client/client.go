@@ -7,6 +7,7 @@
 package client
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -28,6 +29,9 @@ type Options struct {
 	URL string
 	// Token is sent as a bearer token, and to no other host than URL's.
 	Token string
+	// Tokens, when set, is asked for the token of each request instead; it is
+	// quick unless the token has to be renewed. Its error ends the request.
+	Tokens func(ctx context.Context) (string, error)
 	// CAFile is a PEM file with certificates that are trusted besides the
 	// system's.
 	CAFile string
@@ -79,7 +83,7 @@ func New(o Options) (*Client, error) {
 	if o.Token, err = checkToken(o.Token); err != nil {
 		return nil, err
 	}
-	if o.Token != "" && base.Scheme == "http" && !Loopback(base.Host) && !o.Insecure {
+	if (o.Token != "" || o.Tokens != nil) && base.Scheme == "http" && !Loopback(base.Host) && !o.Insecure {
 		return nil, usage("the token would go to %s unencrypted", base.Host).
 			WithHint("use https, or allow it with --insecure where the network is trusted")
 	}

@@ -191,3 +191,31 @@ func (c *Client) WhoAmI(ctx context.Context) (*Identity, error) {
 	}
 	return &who, nil
 }
+
+// Login says how to get in.
+type Login struct {
+	Methods []string   `json:"methods"` // token, oidc
+	OIDC    *LoginOIDC `json:"oidc,omitempty"`
+}
+
+// LoginOIDC is the OpenID provider whose ID tokens open the server, and the
+// public client as which people get one.
+type LoginOIDC struct {
+	Issuer   string   `json:"issuer"`
+	ClientID string   `json:"clientID"`
+	Scopes   []string `json:"scopes,omitempty"`
+}
+
+// Login asks how to get in. It needs no token. A server that is too old to
+// tell takes tokens.
+func (c *Client) Login(ctx context.Context) (*Login, error) {
+	var l Login
+	_, err := c.call(ctx, get("api", "login"), &l)
+	if brigade.CodeOf(err) == brigade.CodeNotFound {
+		return &Login{Methods: []string{"token"}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &l, nil
+}

@@ -216,8 +216,12 @@ func (c *Client) send(ctx context.Context, r request, body []byte) (*http.Respon
 	for name, value := range r.header {
 		req.Header.Set(name, value)
 	}
-	if c.opt.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.opt.Token)
+	token, err := c.token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -231,6 +235,18 @@ func (c *Client) send(ctx context.Context, r request, body []byte) (*http.Respon
 	}
 	defer drain(resp.Body)
 	return nil, c.problem(resp)
+}
+
+// token is what opens the server now.
+func (c *Client) token(ctx context.Context) (string, error) {
+	if c.opt.Tokens == nil {
+		return c.opt.Token, nil
+	}
+	token, err := c.opt.Tokens(ctx)
+	if err != nil {
+		return "", err
+	}
+	return checkToken(token)
 }
 
 // address is the URL of a request. Segments may hold slashes.

@@ -34,7 +34,7 @@ type world struct {
 	requests []*http.Request
 }
 
-func (w *world) Submit(ctx context.Context, p *brigade.Project, e brigade.Event, s api.Submission) (*brigade.Build, bool, error) {
+func (w *world) Submit(ctx context.Context, p *brigade.Project, e brigade.Event, s brigade.Submission) (*brigade.Build, bool, error) {
 	b := &brigade.Build{ID: id.New(time.Now()), ProjectID: p.ID, Project: p.Name, Event: e, State: brigade.StatePending, Created: epoch, RerunOf: s.RerunOf, Inherit: s.Inherit}
 	stored, err := w.store.CreateBuild(ctx, b)
 	if err != nil {

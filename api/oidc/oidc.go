@@ -22,7 +22,14 @@ import (
 // Options say whose tokens are accepted, and what they open.
 type Options struct {
 	Issuer   string // its address, as in the tokens' iss
-	Audience string // as in the tokens' aud
+	Audience string // as in the tokens' aud; not needed with a ClientID
+	// ClientID is the public client as which people log in with brig login.
+	// Tokens for it are accepted besides those for Audience. Without it people
+	// bring tokens that they got elsewhere.
+	ClientID string
+	// Scopes are what brig login asks the provider for; none: openid and what
+	// it supports of profile, email, groups and offline_access.
+	Scopes []string
 	// Name is the claim by which people know the caller; default email, which
 	// counts only when it is verified, and then sub.
 	Name string
@@ -54,15 +61,18 @@ type Verifier struct {
 	failed   time.Time
 }
 
-var _ api.Verifier = (*Verifier)(nil)
+var (
+	_ api.Verifier    = (*Verifier)(nil)
+	_ api.LoginTeller = (*Verifier)(nil)
+)
 
 // New returns a Verifier, or an error that names a mistake in o.
 func New(o Options) (*Verifier, error) {
 	switch {
 	case !strings.HasPrefix(o.Issuer, "https://") && !strings.HasPrefix(o.Issuer, "http://127.0.0.1") && !strings.HasPrefix(o.Issuer, "http://localhost"):
 		return nil, brigade.Errorf(brigade.CodeUsage, "the OIDC issuer %q is not an https address", o.Issuer)
-	case o.Audience == "":
-		return nil, brigade.Errorf(brigade.CodeUsage, "an OIDC issuer needs an audience").WithHint("without it tokens for other services would be accepted")
+	case o.Audience == "" && o.ClientID == "":
+		return nil, brigade.Errorf(brigade.CodeUsage, "an OIDC issuer needs an audience or a client ID").WithHint("without it tokens for other services would be accepted")
 	case len(o.Grants) == 0:
 		return nil, brigade.Errorf(brigade.CodeUsage, "an OIDC issuer needs grants: nobody could do anything")
 	}
@@ -88,6 +98,14 @@ func New(o Options) (*Verifier, error) {
 	return &Verifier{opt: o}, nil
 }
 
+// Login implements api.LoginTeller.
+func (v *Verifier) Login() *api.Login {
+	if v.opt.ClientID == "" {
+		return nil
+	}
+	return &api.Login{Issuer: v.opt.Issuer, ClientID: v.opt.ClientID, Scopes: v.opt.Scopes}
+}
+
 // Verify returns whose token it is.
 func (v *Verifier) Verify(ctx context.Context, token string) (*api.Identity, error) {
 	verifier, err := v.provider(ctx)
@@ -100,6 +118,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*api.Identity, err
 			return nil, ctx.Err()
 		}
 		return nil, brigade.Errorf(brigade.CodeDenied, "the token is not accepted: %w", err)
+	}
+	if !v.forUs(id.Audience) {
+		return nil, brigade.Errorf(brigade.CodeDenied, "the token is for %s", strings.Join(id.Audience, ", "))
 	}
 	var claims map[string]any
 	if err := id.Claims(&claims); err != nil {
@@ -126,8 +147,15 @@ func (v *Verifier) provider(ctx context.Context) (*oidc.IDTokenVerifier, error) 
 		unreachable.Err = fmt.Errorf("ask the OpenID provider: %w", err)
 		return nil, unreachable
 	}
-	v.verifier = p.Verifier(&oidc.Config{ClientID: v.opt.Audience, Now: v.opt.Now})
+	v.verifier = p.Verifier(&oidc.Config{SkipClientIDCheck: true, Now: v.opt.Now}) // forUs looks at it
 	return v.verifier, nil
+}
+
+// forUs reports whether a token with that audience is meant for this server.
+func (v *Verifier) forUs(audience []string) bool {
+	return slices.ContainsFunc(audience, func(a string) bool {
+		return a != "" && (a == v.opt.Audience || a == v.opt.ClientID)
+	})
 }
 
 // identity maps claims to what the caller may do. Grants with and without

@@ -178,3 +178,35 @@ func TestOptionsAndGrants(t *testing.T) {
 		t.Error("a grant without scopes is accepted")
 	}
 }
+
+func TestLoginWithAClient(t *testing.T) {
+	p := newProvider(t)
+	grants := []Grant{{Value: "*", Scopes: []api.Scope{api.ScopeRead}}}
+	v, err := New(Options{Issuer: p.URL, Audience: "brigade", ClientID: "brig-cli", Scopes: []string{"openid", "teams"}, Grants: grants})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := v.Login(); l == nil || l.Issuer != p.URL || l.ClientID != "brig-cli" || len(l.Scopes) != 2 {
+		t.Errorf("login: %+v", l)
+	}
+	for audience, good := range map[string]bool{"brigade": true, "brig-cli": true, "other": false, "": false} {
+		if _, err := v.Verify(t.Context(), p.token(t, map[string]any{"aud": audience})); (err == nil) != good {
+			t.Errorf("audience %q: %v", audience, err)
+		}
+	}
+	only, err := New(Options{Issuer: p.URL, ClientID: "brig-cli", Grants: grants})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for audience, good := range map[string]bool{"brig-cli": true, "brigade": false, "": false} {
+		if _, err := only.Verify(t.Context(), p.token(t, map[string]any{"aud": audience})); (err == nil) != good {
+			t.Errorf("the client's only, audience %q: %v", audience, err)
+		}
+	}
+	if without, err := New(Options{Issuer: p.URL, Audience: "brigade", Grants: grants}); err != nil || without.Login() != nil {
+		t.Errorf("without a client: %v", err)
+	}
+	if _, err := New(Options{Issuer: p.URL, Grants: grants}); brigade.CodeOf(err) != brigade.CodeUsage {
+		t.Errorf("for anybody: %v", err)
+	}
+}
