@@ -30,13 +30,13 @@ func (s *Server) open(ctx context.Context, do func(*brigade.Build)) error {
 	}
 }
 
-// adopt frees the builds that a server of this machine ran which is gone, and
-// removes what the runner left of builds that have ended.
-func (s *Server) adopt(ctx context.Context) {
+// adopt frees the builds whose owner is gone, and removes what the runner left
+// of builds that have ended.
+func (s *Server) adopt(ctx context.Context, gone func(owner string) bool) {
 	alive := map[string]bool{}
 	err := s.open(ctx, func(b *brigade.Build) {
 		alive[b.ID] = true
-		if b.Lease.Owner != "" && ownerIsGone(b.Lease.Owner) {
+		if b.Lease.Owner != "" && gone(b.Lease.Owner) {
 			s.free(ctx, b.ID)
 		}
 	})
