@@ -133,7 +133,7 @@ func (c *call) identify() (*Identity, error) {
 	if len(lines) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 16<<10 {
 		return nil, c.unauthorized("the Authorization header is malformed")
 	}
-	if c.a.opt.Access.Verifier != nil && !strings.HasPrefix(token, tokenPrefix) && !c.a.failures.ok(c.remote(), time.Now()) {
+	if c.a.opt.Access.Verifier != nil && !strings.HasPrefix(token, tokenPrefix) && !c.a.failures.OK(c.remote(), time.Now()) {
 		return nil, c.unauthorized("too many failed attempts") // looking at it costs more than at one of ours
 	}
 	who, err := c.a.Authenticate(c.r.Context(), token)
@@ -186,7 +186,7 @@ func (c *call) anonymous() (*Identity, error) {
 // unauthorized is the answer to bad credentials: 401, or 429 for those who
 // keep trying.
 func (c *call) unauthorized(why string) error {
-	wait := c.a.failures.take(c.remote(), time.Now())
+	wait := c.a.failures.Take(c.remote(), time.Now())
 	if wait > 0 {
 		return &statusError{status: http.StatusTooManyRequests, wait: wait, err: brigade.Errorf(brigade.CodeLimited, "too many failed attempts")}
 	}

@@ -9,7 +9,6 @@ package api
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -17,6 +16,8 @@ import (
 
 	"github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/internal/mask"
+	"github.com/brigadecore/brigade/v3/internal/option"
+	"github.com/brigadecore/brigade/v3/internal/throttle"
 )
 
 // Store is what the API needs of a store.
@@ -27,63 +28,16 @@ type Store interface {
 	brigade.Logs
 }
 
-// Submission says where an event comes from that is to become a build.
-type Submission struct {
-	RerunOf string // the build it repeats
-	Inherit bool   // jobs that succeeded in RerunOf count as done
-	Actor   string // who asked for it
-}
-
-// Control changes what runs. Its errors are answered by their code.
-type Control interface {
-	// Submit stores a build for the event. When the project has a build with
-	// the event's key already, that one is returned and repeat is true.
-	Submit(ctx context.Context, p *brigade.Project, e brigade.Event, s Submission) (b *brigade.Build, repeat bool, err error)
-	// Cancel asks for the build's end; CodeConflict when it has ended.
-	Cancel(ctx context.Context, buildID string, req brigade.CancelRequest) error
-	// CancelJob asks for the end of the job with that ID; CodeConflict when it
-	// has ended.
-	CancelJob(ctx context.Context, buildID, jobID string, req brigade.CancelRequest) error
-	// WaitsFor says for people what a pending build waits for; "" if nobody
-	// knows. It is called for every pending build of a page and must be quick.
-	WaitsFor(buildID string) string
-}
-
-// Schedules knows when schedules start builds.
-type Schedules interface {
-	// Next returns the next n times of each of p's schedules, by its name. A
-	// paused one has none.
-	Next(p *brigade.Project, n int) (map[string][]time.Time, error)
-}
-
-// Deliveries is the log of requests to gateways.
-type Deliveries interface {
-	// Deliveries returns at most limit of those with a lower ID than before
-	// ("" for all), newest first.
-	Deliveries(ctx context.Context, before string, limit int) ([]brigade.Delivery, error)
-	// Delivery returns one; CodeNotFound when it is not there.
-	Delivery(ctx context.Context, id string) (brigade.Delivery, error)
-	// Redeliver handles the request once more and returns the new delivery.
-	Redeliver(ctx context.Context, id, actor string) (brigade.Delivery, error)
-}
-
-// Artifacts opens files that jobs left behind.
-type Artifacts interface {
-	// OpenArtifact returns the content of an artifact of j. When it is an
-	// io.ReadSeeker, clients may ask for a part of it. The caller closes it.
-	OpenArtifact(ctx context.Context, j *brigade.Job, a brigade.Artifact) (io.ReadCloser, error)
-}
-
 // Options are the parts an API works with. Store, Records, Feed and Control
 // are required; routes whose part is missing answer 503.
 type Options struct {
 	Store      Store
 	Records    brigade.Records
 	Feed       brigade.Feed
-	Control    Control
-	Schedules  Schedules
-	Deliveries Deliveries
-	Artifacts  Artifacts
+	Control    brigade.Control
+	Schedules  brigade.Timetable
+	Deliveries brigade.DeliveryLog
+	Artifacts  brigade.ArtifactOpener
 
 	Metrics http.Handler // answers /metrics
 	// Ready says what keeps the server from working, besides the store.
@@ -116,21 +70,15 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	fill(&l.Large, 8)
-	fill(&l.Streams, 1000)
-	fill(&l.Request, time.Minute)
-	fill(&l.Write, 30*time.Second)
-	fill(&l.Heartbeat, 15*time.Second)
-	fill(&l.Poll, 3*time.Second)
-	fill(&l.Failures, 30)
-	fill(&l.AuditAge, 400*24*time.Hour)
+	option.Default(&l.Large, 8)
+	option.Default(&l.Streams, 1000)
+	option.Default(&l.Request, time.Minute)
+	option.Default(&l.Write, 30*time.Second)
+	option.Default(&l.Heartbeat, 15*time.Second)
+	option.Default(&l.Poll, 3*time.Second)
+	option.Default(&l.Failures, 30)
+	option.Default(&l.AuditAge, 400*24*time.Hour)
 	return l
-}
-
-func fill[T int | time.Duration](v *T, by T) {
-	if *v <= 0 {
-		*v = by
-	}
 }
 
 // API answers requests. Its methods may be called concurrently.
@@ -139,7 +87,7 @@ type API struct {
 	mux      *http.ServeMux
 	routes   []route
 	maskers  *mask.Projects
-	failures *limiter
+	failures *throttle.Failures
 	used     *lastUsed
 	tags     tagger
 	large    chan struct{} // slots for large bodies
@@ -168,7 +116,7 @@ func New(o Options) (*API, error) {
 	}
 	a := &API{
 		opt: o, mux: http.NewServeMux(),
-		failures: newLimiter(o.Limits.Failures),
+		failures: throttle.New(o.Limits.Failures),
 		used:     newLastUsed(),
 		tags:     newTagger(),
 		large:    make(chan struct{}, o.Limits.Large),

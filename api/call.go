@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,10 +14,8 @@ import (
 	"unicode"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/packed"
 )
-
-// gzipFrom is the size from which answers are compressed, in bytes.
-const gzipFrom = 4 << 10
 
 // call is one request on its way through a handler.
 type call struct {
@@ -68,18 +65,9 @@ func (c *call) send(status int, data []byte) error {
 	h := c.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Add("Vary", "Accept-Encoding")
-	if len(data) >= gzipFrom && acceptsGzip(c.r.Header) {
-		var packed bytes.Buffer
-		z, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
-		if err == nil {
-			_, err = z.Write(data)
-			err = errors.Join(err, z.Close())
-		}
-		if err != nil {
-			return fmt.Errorf("compress an answer: %w", err)
-		}
-		h.Set("Content-Encoding", "gzip")
-		data = packed.Bytes()
+	data, err := packed.Answer(h, c.r, data)
+	if err != nil {
+		return err
 	}
 	h.Set("Content-Length", strconv.Itoa(len(data)))
 	c.w.WriteHeader(status)
@@ -87,18 +75,6 @@ func (c *call) send(status int, data []byte) error {
 		_, _ = c.w.Write(data)
 	}
 	return nil
-}
-
-func acceptsGzip(h http.Header) bool {
-	for part := range strings.SplitSeq(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
-		name, params, _ := strings.Cut(part, ";")
-		if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
-			continue
-		}
-		q, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(params), "q="), 64)
-		return err != nil || q > 0
-	}
-	return false
 }
 
 func (c *call) none() error {

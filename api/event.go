@@ -59,7 +59,7 @@ func createEvent(c *call) error {
 	if tp := c.r.Header.Get("Traceparent"); len(tp) == 55 {
 		e.TraceParent = tp
 	}
-	return c.submit(p, e, Submission{Actor: c.who.Name})
+	return c.submit(p, e, brigade.Submission{Actor: c.who.Name})
 }
 
 // key is by what a repeat of the request is recognised.
@@ -132,7 +132,7 @@ func checkEvent(e brigade.Event) error {
 }
 
 // submit stores a build and answers with it: 201, or 200 for a repeat.
-func (c *call) submit(p *brigade.Project, e brigade.Event, s Submission) error {
+func (c *call) submit(p *brigade.Project, e brigade.Event, s brigade.Submission) error {
 	b, repeat, err := c.a.opt.Control.Submit(c.r.Context(), p, e, s)
 	if err != nil {
 		return err
@@ -207,7 +207,7 @@ func rerunBuild(c *call) error {
 		return err
 	}
 	e.Actor, e.TraceParent = c.who.Name, ""
-	return c.submit(p, e, Submission{RerunOf: b.ID, Inherit: inherit, Actor: c.who.Name})
+	return c.submit(p, e, brigade.Submission{RerunOf: b.ID, Inherit: inherit, Actor: c.who.Name})
 }
 
 func (in rerun) apply(e brigade.Event) (brigade.Event, error) {

@@ -26,10 +26,10 @@ type control struct {
 	store *memory.Store
 	mu    sync.Mutex
 	jobs  []string // canceled
-	subs  []Submission
+	subs  []brigade.Submission
 }
 
-func (c *control) Submit(ctx context.Context, p *brigade.Project, e brigade.Event, s Submission) (*brigade.Build, bool, error) {
+func (c *control) Submit(ctx context.Context, p *brigade.Project, e brigade.Event, s brigade.Submission) (*brigade.Build, bool, error) {
 	b := &brigade.Build{ID: id.New(time.Now()), ProjectID: p.ID, Project: p.Name, Event: e, State: brigade.StatePending, Created: epoch, RerunOf: s.RerunOf, Inherit: s.Inherit}
 	stored, err := c.store.CreateBuild(ctx, b)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
-	"github.com/brigadecore/brigade/v3/api"
 	"github.com/brigadecore/brigade/v3/artifact"
 	"github.com/brigadecore/brigade/v3/intake"
 )
@@ -15,9 +14,9 @@ import (
 // builds through the store and the dispatcher.
 type control struct{ s *Server }
 
-var _ api.Control = control{}
+var _ brigade.Control = control{}
 
-func (c control) Submit(ctx context.Context, p *brigade.Project, e brigade.Event, sub api.Submission) (*brigade.Build, bool, error) {
+func (c control) Submit(ctx context.Context, p *brigade.Project, e brigade.Event, sub brigade.Submission) (*brigade.Build, bool, error) {
 	return c.s.intake.Submit(ctx, intake.Submission{Project: p, Event: e, Actor: sub.Actor, RerunOf: sub.RerunOf, Inherit: sub.Inherit})
 }
 

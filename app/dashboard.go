@@ -4,21 +4,35 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/api"
+	"github.com/brigadecore/brigade/v3/api/oidc"
 	"github.com/brigadecore/brigade/v3/web"
 )
 
 // withDashboard puts the dashboard beside the API: what the API does not
-// answer is a page.
+// answer is a page. It has the parts of s that the API has, whatever store
+// and runner these are.
 func (s *Server) withDashboard(a *api.API) (http.Handler, error) {
-	dashboard, err := web.New(web.Options{
-		Store: s.Store, Feed: s.feed, Control: pageControl{control{s}}, Auth: pageAuth{a},
-		Schedules: schedules{s.opt.Now}, Artifacts: openArtifacts{s.artifacts},
+	opt := web.Options{
+		Store: s.Store, Records: s.Store, Feed: s.feed, Control: control{s}, Auth: pageAuth{a},
+		Schedules: schedules{s.opt.Now}, Artifacts: openArtifacts{s.artifacts}, Deliveries: s.intake,
 		Audit:  func(ctx context.Context, act web.Action) { a.Audit(ctx, entryOf(act)) },
-		Remote: remoteOf(s.opt.Proxies), Secure: s.opt.API.CertFile != "", Version: s.opt.Version, Now: s.opt.Now, Log: s.opt.Log,
-	})
+		Remote: remoteOf(s.opt.Proxies), BaseURL: s.opt.BaseURL, Secure: s.opt.API.CertFile != "" || strings.HasPrefix(s.opt.BaseURL, "https://"),
+		Version: s.opt.Version, Now: s.opt.Now, Log: s.opt.Log,
+	}
+	if s.opt.OIDC.Issuer != "" {
+		signIn, err := oidc.NewSignIn(s.opt.OIDC)
+		if err != nil {
+			return nil, err
+		}
+		if signIn != nil {
+			opt.SignIn = signIn
+		}
+	}
+	dashboard, err := web.New(opt)
 	if err != nil {
 		return nil, err
 	}
@@ -31,13 +45,6 @@ func (s *Server) withDashboard(a *api.API) (http.Handler, error) {
 	}
 	mux.Handle("/", dashboard.Handler())
 	return mux, nil
-}
-
-// pageControl is what the dashboard may do: the same as the API.
-type pageControl struct{ control }
-
-func (c pageControl) Submit(ctx context.Context, p *brigade.Project, e brigade.Event, sub web.Submission) (*brigade.Build, bool, error) {
-	return c.control.Submit(ctx, p, e, api.Submission(sub))
 }
 
 // pageAuth lets into the dashboard who may use the API.
@@ -60,7 +67,8 @@ func (p pageAuth) Anonymous(r *http.Request) *web.Identity {
 
 func identityOf(who *api.Identity) *web.Identity {
 	return &web.Identity{
-		Name: who.Name, Read: who.May(api.ScopeRead), Act: who.May(api.ScopeEventCreate), Expires: who.Expires, Sees: who.Sees,
+		Name: who.Name, Kind: who.Kind, Read: who.May(api.ScopeRead), Act: who.May(api.ScopeEventCreate), Admin: who.May(api.ScopeAdmin),
+		Expires: who.Expires, Sees: who.Sees,
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"github.com/brigadecore/brigade/v3/internal/packed"
 )
 
 //go:embed assets templates
@@ -79,7 +81,7 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Vary", "Accept-Encoding")
 	data := f.data
-	if acceptsGzip(r.Header) {
+	if packed.Accepted(r.Header) {
 		h.Set("Content-Encoding", "gzip")
 		data = f.gzip
 	}

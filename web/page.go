@@ -24,6 +24,7 @@ type page struct {
 	Crumbs   []crumb
 	Styles   []string // further style sheets
 	Scripts  []string // further scripts
+	Onward   string   // where the browser goes by itself, a path of ours
 
 	Live  bool    // there is a stream of changes
 	Build string  // whose changes these are; "": those of all builds
@@ -105,7 +106,7 @@ func (w *Web) parseTemplates() (*template.Template, error) {
 		"icon":  func(s brigade.State) string { return w.assets.path(iconOf(s)) },
 		"ago":   ago, "dur": duration, "stamp": stamp, "iso": iso, "title": eventTitle, "ref": shortRef, "sha": shortCommit,
 		"projectURL": projectURL, "buildURL": buildURL, "jobURL": jobURL, "bytes": bytesOf, "word": stateWord, "took": took,
-		"artifactURL": artifactURL, "hasPrefix": strings.HasPrefix, "join": strings.Join, "shortID": shortID,
+		"artifactURL": artifactURL, "hasPrefix": strings.HasPrefix, "join": strings.Join, "shortID": shortID, "agent": agentName,
 	})
 	return t.ParseFS(files, "templates/*.html")
 }

@@ -78,7 +78,7 @@ func runEvent(c *call) (string, error) {
 	e := brigade.Event{
 		Provider: "web", Type: strings.TrimSpace(f.Get("type")), Payload: strings.ReplaceAll(f.Get("payload"), "\r\n", "\n"), Actor: c.who.Name,
 		Revision: brigade.Revision{Ref: strings.TrimSpace(f.Get("ref")), Commit: strings.TrimSpace(f.Get("commit"))},
-		LogLevel: brigade.LogLevel(f.Get("level")), Key: c.formKey(),
+		LogLevel: brigade.LogLevel(f.Get("level")), Key: c.repeatKey(),
 	}
 	switch {
 	case !plainText(e.Type, 256) || e.Type == "":
@@ -90,10 +90,10 @@ func runEvent(c *call) (string, error) {
 	case len(e.Payload) > maxFormPayload:
 		return "", brigade.Errorf(brigade.CodeTooLarge, "the payload has more than %d bytes", maxFormPayload).WithHint("send it with: brig event create")
 	}
-	return c.submit(p, e, Submission{Actor: c.who.Name})
+	return c.submit(p, e, brigade.Submission{Actor: c.who.Name})
 }
 
-func (c *call) submit(p *brigade.Project, e brigade.Event, s Submission) (string, error) {
+func (c *call) submit(p *brigade.Project, e brigade.Event, s brigade.Submission) (string, error) {
 	b, _, err := c.web.opt.Control.Submit(c.ctx(), p, e, s)
 	if err != nil {
 		return "", err
@@ -102,8 +102,8 @@ func (c *call) submit(p *brigade.Project, e brigade.Event, s Submission) (string
 	return buildURL(b.ID), nil
 }
 
-// formKey recognises a form that is sent twice.
-func (c *call) formKey() string {
+// repeatKey recognises a form that is sent twice.
+func (c *call) repeatKey() string {
 	if n := c.r.PostForm.Get("nonce"); n != "" && len(n) <= 64 {
 		return "web:" + n
 	}
@@ -131,8 +131,8 @@ func rerunBuild(c *call) (string, error) {
 		return "", err
 	}
 	e := b.Event
-	e.Actor, e.TraceParent, e.Key = c.who.Name, "", c.formKey()
-	return c.submit(p, e, Submission{RerunOf: b.ID, Inherit: inherit, Actor: c.who.Name})
+	e.Actor, e.TraceParent, e.Key = c.who.Name, "", c.repeatKey()
+	return c.submit(p, e, brigade.Submission{RerunOf: b.ID, Inherit: inherit, Actor: c.who.Name})
 }
 
 func cancelBuild(c *call) (string, error) {

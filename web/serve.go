@@ -1,8 +1,6 @@
 package web
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -12,20 +10,17 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/packed"
 )
 
 // policy is what pages may do: load what is served here, and nothing else.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-const (
-	gzipFrom    = 1 << 10 // size from which answers are compressed, in bytes
-	maxFormBody = 2 << 20 // bytes of a form
-)
+const maxFormBody = 2 << 20 // bytes of a form
 
 // call is one request on its way through a handler.
 type call struct {
@@ -35,6 +30,7 @@ type call struct {
 	control *http.ResponseController
 	who     *Identity
 	session string // the key of the session; "" without one
+	formKey []byte // of the tokens in its forms
 	begun   bool   // the answer has begun
 
 	streaming bool   // the page is made again for a stream
@@ -112,6 +108,17 @@ func (w *Web) known(do func(*call) error) http.Handler {
 // address that do returns. Forms of other sites, and without the token that
 // every page of ours gives them, are refused.
 func (w *Web) form(kind string, do func(*call) (string, error)) http.Handler {
+	return w.ownForm(kind, func(c *call) (string, error) {
+		if !c.who.Act {
+			return "", brigade.Errorf(brigade.CodeDenied, "%s may look but not change anything", c.who.Name).
+				WithHint("log in with a token that has the scope event:create")
+		}
+		return do(c)
+	})
+}
+
+// ownForm does the same for what is open to everybody who may look.
+func (w *Web) ownForm(kind string, do func(*call) (string, error)) http.Handler {
 	return w.known(func(c *call) error {
 		to, err := c.checked(do)
 		if w.opt.Audit != nil {
@@ -132,10 +139,6 @@ func (c *call) checked(do func(*call) (string, error)) (string, error) {
 	}
 	if subtle.ConstantTimeCompare([]byte(c.r.PostForm.Get("csrf")), []byte(c.formToken())) != 1 {
 		return "", brigade.Errorf(brigade.CodeDenied, "the form is too old").WithHint("go back, reload the page and try again")
-	}
-	if !c.who.Act {
-		return "", brigade.Errorf(brigade.CodeDenied, "%s may look but not change anything", c.who.Name).
-			WithHint("log in with a token that has the scope event:create")
 	}
 	return do(c)
 }
@@ -189,29 +192,20 @@ func (c *call) remote() string {
 	return host
 }
 
-func (c *call) secure() bool { return c.r.TLS != nil || c.web.opt.Secure }
-
-var packers = sync.Pool{New: func() any { z, _ := gzip.NewWriterLevel(nil, 5); return z }}
+// secure reports whether the browser's connection is encrypted: to us, or to a
+// proxy at the address that people are told.
+func (c *call) secure() bool {
+	return c.r.TLS != nil || c.web.opt.Secure || c.web.opt.BaseURL != "" && "https://"+c.r.Host == strings.TrimSuffix(c.web.opt.BaseURL, "/")
+}
 
 // send answers with data, compressed when that is worth it.
 func (c *call) send(status int, contentType string, data []byte) error {
 	h := c.w.Header()
 	h.Set("Content-Type", contentType)
 	h.Add("Vary", "Accept, Accept-Encoding, Cookie")
-	if len(data) >= gzipFrom && acceptsGzip(c.r.Header) {
-		var packed bytes.Buffer
-		z, ok := packers.Get().(*gzip.Writer)
-		if !ok {
-			return errors.New("no packer")
-		}
-		defer packers.Put(z)
-		z.Reset(&packed)
-		_, err := z.Write(data)
-		if err = errors.Join(err, z.Close()); err != nil {
-			return err
-		}
-		h.Set("Content-Encoding", "gzip")
-		data = packed.Bytes()
+	data, err := packed.Answer(h, c.r, data)
+	if err != nil {
+		return err
 	}
 	h.Set("Content-Length", strconv.Itoa(len(data)))
 	c.begun = true
@@ -220,18 +214,6 @@ func (c *call) send(status int, contentType string, data []byte) error {
 		_, _ = c.w.Write(data)
 	}
 	return nil
-}
-
-func acceptsGzip(h http.Header) bool {
-	for part := range strings.SplitSeq(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
-		name, params, _ := strings.Cut(part, ";")
-		if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
-			continue
-		}
-		q, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(params), "q="), 64)
-		return err != nil || q > 0
-	}
-	return false
 }
 
 // fail answers with a page about what went wrong. What nobody foresaw is

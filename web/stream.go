@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/packed"
 )
 
 // resubscribe is how long a stream waits that lost its channel.
@@ -58,7 +59,7 @@ func (c *call) openStream() *stream {
 	h.Set("X-Accel-Buffering", "no") // proxies pass it on at once
 	h.Add("Vary", "Accept, Accept-Encoding, Cookie")
 	s := &stream{c: c, out: c.w}
-	if acceptsGzip(c.r.Header) {
+	if packed.Accepted(c.r.Header) {
 		h.Set("Content-Encoding", "gzip")
 		s.pack = gzip.NewWriter(c.w)
 		s.out = s.pack

@@ -12,7 +12,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"html/template"
-	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/internal/mask"
+	"github.com/brigadecore/brigade/v3/internal/option"
+	"github.com/brigadecore/brigade/v3/internal/throttle"
 )
 
 // Store is what the dashboard needs of a store.
@@ -30,33 +31,13 @@ type Store interface {
 	brigade.Logs
 }
 
-// Submission says where an event comes from that is to become a build.
-type Submission struct {
-	RerunOf string // the build it repeats
-	Inherit bool   // jobs that succeeded in RerunOf count as done
-	Actor   string // who asked for it
-}
-
-// Control changes what runs. What it refuses is shown by its code.
-type Control interface {
-	// Submit stores a build for the event. When the project has a build with
-	// the event's key already, that one is returned and repeat is true.
-	Submit(ctx context.Context, p *brigade.Project, e brigade.Event, s Submission) (b *brigade.Build, repeat bool, err error)
-	// Cancel asks for the build's end; CodeConflict when it has ended.
-	Cancel(ctx context.Context, buildID string, req brigade.CancelRequest) error
-	// CancelJob asks for the end of the job with that ID; CodeConflict when it
-	// has ended.
-	CancelJob(ctx context.Context, buildID, jobID string, req brigade.CancelRequest) error
-	// WaitsFor says for people what a pending build waits for; "" if nobody
-	// knows. It is called for every pending build of a page and must be quick.
-	WaitsFor(buildID string) string
-}
-
 // Identity is who looks at the dashboard, and what they may do.
 type Identity struct {
 	Name    string
-	Read    bool // may look at all that Sees allows
-	Act     bool // may run events, rerun and cancel builds
+	Kind    string // how they are known, such as token or oidc
+	Read    bool   // may look at all that Sees allows
+	Act     bool   // may run events, rerun and cancel builds
+	Admin   bool   // may do everything, such as redeliver requests
 	Expires time.Time
 	// Sees reports whether they may see the project with that ID and name;
 	// nil: all of them.
@@ -79,23 +60,10 @@ type Auth interface {
 	Anonymous(r *http.Request) *Identity
 }
 
-// Schedules knows when schedules start builds.
-type Schedules interface {
-	// Next returns the next n times of each of p's schedules, by its name. A
-	// paused one has none.
-	Next(p *brigade.Project, n int) (map[string][]time.Time, error)
-}
-
-// Artifacts opens files that jobs left behind.
-type Artifacts interface {
-	// OpenArtifact returns the content of an artifact of j. The caller closes it.
-	OpenArtifact(ctx context.Context, j *brigade.Job, a brigade.Artifact) (io.ReadCloser, error)
-}
-
 // Action is something that somebody changed here, or tried to.
 type Action struct {
 	Actor   string
-	Kind    string // event.create, build.rerun, build.cancel, job.cancel, session.create
+	Kind    string // event.create, build.rerun, build.cancel, job.cancel, delivery.redeliver, session.create, session.end
 	Project string
 	Target  string // the build or job
 	Remote  string
@@ -107,10 +75,20 @@ type Action struct {
 type Options struct {
 	Store     Store
 	Feed      brigade.Feed
-	Control   Control
+	Control   brigade.Control
 	Auth      Auth
-	Schedules Schedules
-	Artifacts Artifacts
+	Schedules brigade.Timetable
+	Artifacts brigade.ArtifactOpener
+	// Deliveries are the requests to gateways.
+	Deliveries brigade.DeliveryLog
+	// Records keep sessions, so that a restart ends none. nil: they end with
+	// the program.
+	Records brigade.Records
+	// SignIn lets people in who are known elsewhere; nil: a token is needed.
+	SignIn SignIn
+	// BaseURL is the address under which people reach the dashboard, such as
+	// https://ci.example.org; "": the one that they used.
+	BaseURL string
 	// Audit is told of what was changed. It may be nil.
 	Audit func(ctx context.Context, a Action)
 	// Remote says who sent a request, when that is not the address of the
@@ -142,24 +120,18 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	fill(&l.Sessions, 1000)
-	fill(&l.Idle, 12*time.Hour)
-	fill(&l.Session, 7*24*time.Hour)
-	fill(&l.Recheck, 15*time.Second)
-	fill(&l.Failures, 10)
-	fill(&l.Streams, 500)
-	fill(&l.Request, 30*time.Second)
-	fill(&l.Write, 30*time.Second)
-	fill(&l.Pace, 250*time.Millisecond)
-	fill(&l.Poll, 5*time.Second)
-	fill(&l.Heartbeat, 15*time.Second)
+	option.Default(&l.Sessions, 1000)
+	option.Default(&l.Idle, 12*time.Hour)
+	option.Default(&l.Session, 7*24*time.Hour)
+	option.Default(&l.Recheck, 15*time.Second)
+	option.Default(&l.Failures, 10)
+	option.Default(&l.Streams, 500)
+	option.Default(&l.Request, 30*time.Second)
+	option.Default(&l.Write, 30*time.Second)
+	option.Default(&l.Pace, 250*time.Millisecond)
+	option.Default(&l.Poll, 5*time.Second)
+	option.Default(&l.Heartbeat, 15*time.Second)
 	return l
-}
-
-func fill[T int | time.Duration](v *T, by T) {
-	if *v <= 0 {
-		*v = by
-	}
 }
 
 // Web answers requests of browsers. Its methods may be called concurrently.
@@ -169,7 +141,7 @@ type Web struct {
 	templates *template.Template
 	assets    *assets
 	sessions  *sessions
-	failures  *limiter
+	failures  *throttle.Failures
 	hiders    *mask.Projects
 	key       [32]byte      // of the tokens in forms
 	streams   chan struct{} // slots for streams
@@ -191,8 +163,8 @@ func New(o Options) (*Web, error) {
 	}
 	w := &Web{
 		opt: o, mux: http.NewServeMux(),
-		sessions: newSessions(o.Limits),
-		failures: newLimiter(o.Limits.Failures),
+		sessions: newSessions(o.Limits, o.Records),
+		failures: throttle.New(o.Limits.Failures),
 		streams:  make(chan struct{}, o.Limits.Streams),
 		done:     make(chan struct{}),
 	}
@@ -230,6 +202,10 @@ func (w *Web) routes() {
 	w.mux.Handle("GET /login", w.open(showLogin))
 	w.mux.Handle("POST /login", w.open(login))
 	w.mux.Handle("POST /logout", w.open(logout))
+	w.mux.Handle("GET "+signInPath, w.open(startSignIn))
+	w.mux.Handle("GET "+returnPath, w.open(finishSignIn))
+	page("GET /sessions", sessionsPage)
+	w.mux.Handle("POST /sessions/end", w.ownForm("session.end", endSession))
 
 	page("GET /{$}", overview)
 	page("GET /builds", allBuilds)

@@ -163,3 +163,23 @@ func artifactURL(buildID, job, name string) string {
 	}
 	return jobURL(buildID, job) + "/artifacts/" + strings.Join(parts, "/")
 }
+
+// agentName is what people call the browser that calls itself so.
+func agentName(agent string) string {
+	name := ""
+	for _, known := range [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}} {
+		if strings.Contains(agent, known[0]) {
+			name = known[1]
+			break
+		}
+	}
+	if name == "" {
+		return cut(agent, 40)
+	}
+	for _, known := range [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}} {
+		if strings.Contains(agent, known[0]) {
+			return name + " on " + known[1]
+		}
+	}
+	return name
+}

@@ -33,7 +33,7 @@ type world struct {
 	now    func() time.Time
 
 	mu      sync.Mutex
-	subs    []web.Submission
+	subs    []brigade.Submission
 	events  []brigade.Event
 	audited []web.Action
 }
@@ -80,7 +80,7 @@ func newWorld(t *testing.T, change ...func(*web.Options)) *world {
 		"acme-token":   {Name: "acme", Read: true, Act: true, Sees: func(_, name string) bool { return strings.HasPrefix(name, "acme/") }},
 	}}
 	o := web.Options{
-		Store: w.store, Feed: w.feed, Control: w, Auth: w.tokens, Schedules: w, Artifacts: w, Version: "3.0.0-test",
+		Store: w.store, Feed: w.feed, Control: w, Auth: w.tokens, Schedules: w, Artifacts: w, Records: w.store, Version: "3.0.0-test",
 		Audit:  func(_ context.Context, a web.Action) { w.mu.Lock(); w.audited = append(w.audited, a); w.mu.Unlock() },
 		Limits: web.Limits{Recheck: time.Nanosecond, Pace: 20 * time.Millisecond},
 	}
@@ -103,7 +103,7 @@ func (w *world) must(err error) {
 }
 
 // Submit is that of a server without limits.
-func (w *world) Submit(ctx context.Context, p *brigade.Project, e brigade.Event, s web.Submission) (*brigade.Build, bool, error) {
+func (w *world) Submit(ctx context.Context, p *brigade.Project, e brigade.Event, s brigade.Submission) (*brigade.Build, bool, error) {
 	w.mu.Lock()
 	w.subs, w.events = append(w.subs, s), append(w.events, e)
 	w.mu.Unlock()

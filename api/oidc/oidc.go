@@ -27,6 +27,9 @@ type Options struct {
 	// Tokens for it are accepted besides those for Audience. Without it people
 	// bring tokens that they got elsewhere.
 	ClientID string
+	// ClientSecret is what the dashboard shows besides the ClientID when people
+	// log in there; "" when the client is a public one.
+	ClientSecret string
 	// Scopes are what brig login asks the provider for; none: openid and what
 	// it supports of profile, email, groups and offline_access.
 	Scopes []string
@@ -58,6 +61,7 @@ type Verifier struct {
 
 	mu       sync.Mutex
 	verifier *oidc.IDTokenVerifier
+	found    *oidc.Provider // set with verifier
 	failed   time.Time
 }
 
@@ -147,6 +151,7 @@ func (v *Verifier) provider(ctx context.Context) (*oidc.IDTokenVerifier, error) 
 		unreachable.Err = fmt.Errorf("ask the OpenID provider: %w", err)
 		return nil, unreachable
 	}
+	v.found = p
 	v.verifier = p.Verifier(&oidc.Config{SkipClientIDCheck: true, Now: v.opt.Now}) // forUs looks at it
 	return v.verifier, nil
 }
