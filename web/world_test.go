@@ -32,10 +32,15 @@ type world struct {
 	tokens *tokens
 	now    func() time.Time
 
+	clock sync.Mutex // of web and ahead
+	ahead time.Duration
+
 	mu      sync.Mutex
 	subs    []brigade.Submission
 	events  []brigade.Event
 	audited []web.Action
+
+	requests []brigade.Delivery
 }
 
 // tokens is an Auth that knows a few people.
@@ -72,27 +77,49 @@ func (k *tokens) revoke(token string) {
 
 func newWorld(t *testing.T, change ...func(*web.Options)) *world {
 	t.Helper()
-	w := &world{t: t, store: memory.New(memory.Options{}), feed: feed.New(feed.Options{}), now: time.Now}
+	w := &world{t: t, store: memory.New(memory.Options{}), feed: feed.New(feed.Options{})}
+	w.now = func() time.Time {
+		w.clock.Lock()
+		defer w.clock.Unlock()
+		return time.Now().Add(w.ahead)
+	}
 	w.tokens = &tokens{known: map[string]*web.Identity{
 		"all-token":    {Name: "ada", Read: true, Act: true},
 		"reader-token": {Name: "reader", Read: true},
 		"sender-token": {Name: "sender", Act: true},
 		"acme-token":   {Name: "acme", Read: true, Act: true, Sees: func(_, name string) bool { return strings.HasPrefix(name, "acme/") }},
 	}}
-	o := web.Options{
-		Store: w.store, Feed: w.feed, Control: w, Auth: w.tokens, Schedules: w, Artifacts: w, Records: w.store, Version: "3.0.0-test",
+	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.clock.Lock()
+		now := w.web
+		w.clock.Unlock()
+		now.Handler().ServeHTTP(rw, r)
+	}))
+	w.make(change...)
+	t.Cleanup(func() { w.web.Close(); w.server.Close(); w.feed.Close() })
+	return w
+}
+
+func (w *world) options() web.Options {
+	return web.Options{
+		Store: w.store, Feed: w.feed, Control: w, Auth: w.tokens, Schedules: w, Artifacts: w, Records: w.store, Deliveries: w, Version: "3.0.0-test",
 		Audit:  func(_ context.Context, a web.Action) { w.mu.Lock(); w.audited = append(w.audited, a); w.mu.Unlock() },
-		Limits: web.Limits{Recheck: time.Nanosecond, Pace: 20 * time.Millisecond},
+		Limits: web.Limits{Recheck: time.Nanosecond, Pace: 20 * time.Millisecond}, Now: func() time.Time { return w.now() },
 	}
+}
+
+// make makes the dashboard that answers from now on.
+func (w *world) make(change ...func(*web.Options)) {
+	w.t.Helper()
+	o := w.options()
 	for _, c := range change {
 		c(&o)
 	}
-	var err error
-	w.web, err = web.New(o)
+	made, err := web.New(o)
 	w.must(err)
-	w.server = httptest.NewServer(w.web.Handler())
-	t.Cleanup(func() { w.web.Close(); w.server.Close(); w.feed.Close() })
-	return w
+	w.clock.Lock()
+	defer w.clock.Unlock()
+	w.web = made
 }
 
 func (w *world) must(err error) {
@@ -165,6 +192,49 @@ func (w *world) OpenArtifact(_ context.Context, _ *brigade.Job, a brigade.Artifa
 	return io.NopCloser(io.LimitReader(strings.NewReader(strings.Repeat("<script>", 1000)), a.Size)), nil
 }
 
+// Deliveries returns what was put into w.requests, newest first.
+func (w *world) Deliveries(_ context.Context, before string, limit int) ([]brigade.Delivery, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []brigade.Delivery
+	for _, d := range w.requests {
+		if (before == "" || d.ID < before) && len(list) < limit {
+			list = append(list, d)
+		}
+	}
+	return list, nil
+}
+
+func (w *world) Delivery(_ context.Context, id string) (brigade.Delivery, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, d := range w.requests {
+		if d.ID == id {
+			return d, nil
+		}
+	}
+	return brigade.Delivery{}, brigade.NotFound("delivery", id)
+}
+
+// Redeliver repeats it with the same outcome.
+func (w *world) Redeliver(ctx context.Context, oldID, actor string) (brigade.Delivery, error) {
+	d, err := w.Delivery(ctx, oldID)
+	if err != nil {
+		return d, err
+	}
+	d.ID, d.Time, d.Reason = id.New(w.now()), w.now(), "redelivery of "+oldID+" for "+actor
+	w.delivery(d)
+	return d, nil
+}
+
+// delivery adds a request to a gateway.
+func (w *world) delivery(d brigade.Delivery) brigade.Delivery {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.requests = append([]brigade.Delivery{d}, w.requests...)
+	return d
+}
+
 func (w *world) update(buildID string, change func(*brigade.Build)) {
 	w.t.Helper()
 	b, err := w.store.UpdateBuild(context.Background(), buildID, func(b *brigade.Build) error { change(b); return nil })
@@ -233,6 +303,43 @@ func (w *world) as(token string) *browser {
 	return b
 }
 
+// cookie gives the browser another session cookie.
+func (b *browser) cookie(value string) {
+	u, err := url.Parse(b.w.server.URL)
+	b.w.must(err)
+	b.client.Jar.SetCookies(u, []*http.Cookie{{Name: "brigade-session", Value: value, Path: "/"}})
+}
+
+// value is the browser's session cookie.
+func (b *browser) value() string {
+	u, err := url.Parse(b.w.server.URL)
+	b.w.must(err)
+	for _, k := range b.client.Jar.Cookies(u) {
+		if k.Name == "brigade-session" {
+			return k.Value
+		}
+	}
+	return ""
+}
+
+// at returns the same browser at another server.
+func (b *browser) at(base string) *browser {
+	return &browser{b.w, &http.Client{Jar: b.client.Jar, CheckRedirect: b.client.CheckRedirect, Transport: elsewhere(base)}}
+}
+
+// elsewhere sends requests to another server than they are for.
+type elsewhere string
+
+func (e elsewhere) RoundTrip(r *http.Request) (*http.Response, error) {
+	u, err := url.Parse(string(e))
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.URL.Host, r.Host = u.Host, u.Host
+	return http.DefaultTransport.RoundTrip(r)
+}
+
 // answer is what came back.
 type answer struct {
 	t      *testing.T
@@ -256,9 +363,18 @@ func (b *browser) do(method, path string, body io.Reader, headers ...string) ans
 	resp, err := b.client.Do(r)
 	b.w.must(err)
 	defer resp.Body.Close()
+	return answer{t: b.w.t, what: method + " " + path}.of(resp)
+}
+
+// of fills in what came.
+func (a answer) of(resp *http.Response) answer {
+	a.t.Helper()
 	data, err := io.ReadAll(resp.Body)
-	b.w.must(err)
-	return answer{b.w.t, method + " " + path, resp.StatusCode, resp.Header, string(data)}
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.status, a.header, a.body = resp.StatusCode, resp.Header, string(data)
+	return a
 }
 
 func (b *browser) get(path string, headers ...string) answer {
