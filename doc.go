@@ -6,7 +6,7 @@
 //
 //	gateway/   what comes from outside becomes an Event
 //	intake/    an event becomes stored builds: authenticated, matched with projects, recognised when repeated; schedules
-//	store/     projects, builds, jobs and logs, kept: sqlite, memory, and the suite every store passes
+//	store/     projects, builds, jobs and logs, kept: sqlite, postgres, memory, and the suite every store passes
 //	projectfile/  projects as files: project.yaml, and what v1 reads and writes
 //	source/    where a build's files come from: a directory or a git repository
 //	dispatch/  a queued build is claimed, its script started, its jobs handed to a runner

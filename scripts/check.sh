@@ -53,6 +53,14 @@ find_browser() {
 		skip "the dashboard in a browser: that needs chromium"
 }
 
+# The store on PostgreSQL is tested on servers of its own (e2e/pgserver).
+find_postgres() {
+	for initdb in /usr/lib/postgresql/*/bin/initdb; do
+		[ ! -x "$initdb" ] || return 0
+	done
+	have initdb || need pg_ctlcluster postgresql || skip "the store on PostgreSQL: that needs postgresql"
+}
+
 step_format() {
 	say "format: gofmt"
 	bad=$(gofmt -l .)
@@ -77,6 +85,7 @@ step_test() {
 	say "test: go test, every example on every runner that is here"
 	find_engine
 	find_browser
+	find_postgres
 	race=-race
 	if ! need gcc "gcc libc6-dev"; then
 		skip "the race detector: there is no C compiler (gcc)"

@@ -39,7 +39,7 @@ func columnsOf(b *brigade.Build) columns {
 // CreateBuild stores b, or returns the build of the same project whose event
 // has the same key.
 func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Build, error) {
-	if b.ID == "" || strings.ContainsAny(b.ID, separators) {
+	if b.ID == "" || strings.ContainsAny(b.ID, tables.Separators) {
 		return nil, brigade.Errorf(brigade.CodeInvalid, "a build needs an ID")
 	}
 	small, large := tables.Split(b)

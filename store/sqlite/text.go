@@ -11,30 +11,24 @@ import (
 	"strings"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/store/tables"
 )
 
 // The text of a build is a line: a hash by which most other projects and types
 // are passed over, the mark, then what is searched, in lower case: the ID and
 // further fields. An ID that is not in lower case follows as it is.
 const (
-	fieldEnd   = "\x1f"
-	mark       = "\x1e"
-	lineEnd    = "\n"
-	separators = fieldEnd + mark + lineEnd + "\x00"
+	mark    = "\x1e"
+	lineEnd = "\n"
 
 	blockBits = 5 // 32 builds per block
 )
 
-var withoutSeparators = strings.NewReplacer(fieldEnd, " ", mark, " ", lineEnd, " ", "\x00", " ")
-
 // textOf is what stands in build_texts for b.
 func textOf(b *brigade.Build) []byte {
-	e := &b.Event
 	var line strings.Builder
-	line.WriteString(hashOf(b.ProjectID) + hashOf(e.Type) + mark)
-	for _, f := range []string{b.ID, b.Project, e.Type, e.Provider, e.ShortTitle, e.LongTitle, e.Revision.Ref, e.Revision.Commit} {
-		line.WriteString(withoutSeparators.Replace(strings.ToLower(f)) + fieldEnd)
-	}
+	line.WriteString(hashOf(b.ProjectID) + hashOf(b.Event.Type) + mark)
+	line.Write(tables.Searched(b))
 	if strings.ToLower(b.ID) != b.ID {
 		line.WriteString(b.ID)
 	}
@@ -75,8 +69,8 @@ func (w *writer) replaceText(seq int64, old, text []byte) error {
 
 // search is ListBuilds with a Text.
 func (s *Store) search(ctx context.Context, f brigade.BuildFilter, recent bool) ([]*brigade.Build, error) {
-	text := strings.ReplaceAll(strings.ToLower(f.Text), lineEnd, " ")
-	if strings.ContainsAny(text, separators) {
+	text, ok := tables.SearchText(f.Text)
+	if !ok {
 		return []*brigade.Build{}, ctx.Err()
 	}
 	if !recent && len(f.States) > 0 {
@@ -171,13 +165,13 @@ func matches(data, text []byte, f brigade.BuildFilter) []string {
 		line := data[from : at+to]
 		data = data[at+to+1:]
 		hash, searched, _ := bytes.Cut(line, []byte(mark))
-		last := bytes.LastIndexByte(searched, fieldEnd[0])
+		last := bytes.LastIndexByte(searched, tables.FieldEnd[0])
 		if len(hash) < 8 || last < 0 || !bytes.Contains(searched[:last], text) {
 			continue // it is only in the hash, or in the ID as it is
 		}
 		id := string(searched[last+1:])
 		if id == "" {
-			lower, _, _ := bytes.Cut(searched, []byte(fieldEnd))
+			lower, _, _ := bytes.Cut(searched, []byte(tables.FieldEnd))
 			id = string(lower)
 		}
 		if (f.ProjectID == "" || string(hash[:4]) == hashOf(f.ProjectID)) &&
