@@ -11,7 +11,6 @@ import (
 	"github.com/brigadecore/brigade/v3"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/puddle/v2"
 )
 
 // PostgreSQL's error codes, see
@@ -120,9 +119,6 @@ func storeError(ctx context.Context, where, doing string, err error) error {
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
-	}
-	if errors.Is(err, puddle.ErrClosedPool) {
-		return closedError()
 	}
 	e := brigade.Errorf(brigade.CodeStore, "cannot %s the database %s: %s", doing, where, plain(err))
 	if hint := hints[sqlState(err)]; hint != "" {

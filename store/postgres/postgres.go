@@ -131,12 +131,14 @@ func (s *Store) do(ctx context.Context, doing string, f func(ctx context.Context
 		if err == nil {
 			return nil
 		}
-		var theirs own
-		if errors.As(err, &theirs) {
+		if theirs, ok := errors.AsType[own](err); ok {
 			return theirs.error
 		}
+		if s.closed.Load() {
+			return closedError()
+		}
 		again, unsure := worthRetrying(err)
-		if !again || ctx.Err() != nil || s.closed.Load() || time.Since(begun)+pause > s.opt.Patience {
+		if !again || ctx.Err() != nil || time.Since(begun)+pause > s.opt.Patience {
 			return storeError(ctx, s.where, doing, err)
 		}
 		if pause == firstPause {
