@@ -96,7 +96,7 @@ func New(o Options) (*Client, error) {
 		o.UserAgent = "brigade-client"
 	}
 	if o.HTTP == nil {
-		if o.HTTP, err = transport(o.CAFile); err != nil {
+		if o.HTTP, err = Transport(o.CAFile); err != nil {
 			return nil, err
 		}
 	}
@@ -161,7 +161,9 @@ func checkToken(text string) (string, error) {
 	return text, nil
 }
 
-func transport(caFile string) (http.RoundTripper, error) {
+// Transport sends requests and trusts the certificates in a PEM file besides
+// the system's; "" is no file. The error is a CodeUsage one.
+func Transport(caFile string) (http.RoundTripper, error) {
 	t := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext,

@@ -14,6 +14,8 @@ type Table struct {
 	gap   int
 	lead  string
 	style func(string) string // of the heads
+
+	least []int // widths of what was written before
 }
 
 // NewTable starts a table with these column heads. A head that begins with ">"
@@ -44,9 +46,19 @@ func (t *Table) add(cells []string) {
 	t.rows = append(t.rows, row)
 }
 
-// Write writes the heads and all rows. It returns the writer's error.
+// Write writes the heads and all rows. What is added afterwards is written by
+// another call, without the heads and below the columns of before. It returns
+// the writer's error.
 func (t *Table) Write(w io.Writer) error {
-	_, err := io.WriteString(w, strings.Join(t.lines(), "\n")+"\n")
+	lines, ws := t.lines(), t.widths()
+	if t.least != nil {
+		lines = lines[1:]
+	}
+	t.least, t.rows = ws, nil
+	if len(lines) == 0 {
+		return nil
+	}
+	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
 	return err
 }
 
@@ -54,6 +66,9 @@ func (t *Table) widths() []int {
 	ws := make([]int, len(t.heads))
 	for i, h := range t.heads {
 		ws[i] = width(h)
+		if t.least != nil {
+			ws[i] = t.least[i]
+		}
 	}
 	for _, row := range t.rows {
 		for i, cell := range row {

@@ -267,7 +267,7 @@ func (p *Provider) failed(ctx context.Context, what string, err error) error {
 	case "expired_token":
 		return brigade.Errorf(brigade.CodeDenied, "nobody confirmed the code in time").WithHint("log in again")
 	case "invalid_grant":
-		return brigade.Errorf(brigade.CodeDenied, "the login has ended").WithHint("log in again")
+		return brigade.Errorf(brigade.CodeDenied, "the login has ended")
 	case "":
 		return brigade.Errorf(brigade.CodeUnavailable, "%s: %s answers %s", what, p.opt.Issuer, refused.Response.Status).WithHint("try again later")
 	}

@@ -64,7 +64,8 @@ func artifacts(ctx context.Context, b *backend, id, job string) ([]keptArtifact,
 }
 
 func newArtifactList(s *State) *cobra.Command {
-	var job, output string
+	var f listFlags
+	var job string
 	cmd := &cobra.Command{
 		Use: "list BUILD", Aliases: []string{"ls"}, Short: "List the files that a build's jobs left behind",
 		Example: "  brig artifact list 01hxyz\n  brig artifact list 01hxyz -j package -o json",
@@ -75,20 +76,24 @@ func newArtifactList(s *State) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if output == "json" {
-					return writeJSON(s.Stdout, list)
-				}
-				table := tui.NewTable("JOB", "NAME", ">BYTES", "SHA-256")
-				for _, a := range list {
-					table.Add(a.Job, a.Name, fmt.Sprint(a.Size), a.SHA256)
-				}
-				return table.Write(s.Stdout)
+				return printList(s, &f, artifactColumns, list)
 			})
 		},
 	}
-	outputFlag(cmd, &output)
+	addListFlags(cmd, s, &f, artifactColumns)
 	cmd.Flags().StringVarP(&job, "job", "j", "", "only those of the job with that `name`")
 	return cmd
+}
+
+var artifactColumns = columns[keptArtifact]{
+	name: func(a keptArtifact) string { return a.Name },
+	all: []column[keptArtifact]{
+		{head: "JOB", of: func(_ printing, a keptArtifact) string { return a.Job }},
+		{head: "NAME", of: func(_ printing, a keptArtifact) string { return a.Name }},
+		{head: ">BYTES", of: func(_ printing, a keptArtifact) string { return fmt.Sprint(a.Size) }},
+		{head: "SHA-256", of: func(_ printing, a keptArtifact) string { return a.SHA256 }},
+		{head: "JOB ID", more: true, of: func(_ printing, a keptArtifact) string { return a.JobID }},
+	},
 }
 
 type artifactFlags struct {

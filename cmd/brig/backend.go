@@ -12,16 +12,18 @@ import (
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/client"
+	"github.com/brigadecore/brigade/v3/tui/term"
 )
 
-// remoteFlags say on which server commands work.
+// remoteFlags say on which server, or in which context, commands work.
 type remoteFlags struct {
-	server, tokenFile, caFile string
-	insecure                  bool
+	context, server, tokenFile, caFile string
+	insecure                           bool
 }
 
 func (f *remoteFlags) register(root *cobra.Command) {
 	fl := root.PersistentFlags()
+	fl.StringVar(&f.context, "context", "", "`name` of the context to work in, see brig context (also: BRIGADE_CONTEXT)")
 	fl.StringVar(&f.server, "server", "", "`URL` of the server to work on, instead of this machine (also: BRIGADE_SERVER)")
 	fl.StringVar(&f.tokenFile, "token-file", "", "`file` with the token for the server (also: BRIGADE_TOKEN_FILE, or the token in BRIGADE_TOKEN)")
 	fl.StringVar(&f.caFile, "ca-file", "", "PEM `file` with certificates to trust besides the system's (also: BRIGADE_CA_FILE)")
@@ -30,78 +32,76 @@ func (f *remoteFlags) register(root *cobra.Command) {
 	_ = root.MarkPersistentFlagFilename("ca-file", "pem", "crt")
 }
 
-// backend is where a command works: this machine's store, or a server.
+// place is where builds run without this program: a server or a cluster.
+type place interface {
+	// Submit makes a build of an event; repeat says that its key had started
+	// the build before.
+	Submit(ctx context.Context, project string, e brigade.Event) (b *brigade.Build, repeat bool, err error)
+	// Rerun starts a build's event once more, with what o says differently.
+	Rerun(ctx context.Context, id string, failed bool, o client.Overrides) (*brigade.Build, error)
+	// Cancel asks for a build's end; CodeConflict when it has ended.
+	Cancel(ctx context.Context, id, reason string) (*brigade.Build, error)
+	// Pin keeps a build from being removed by age or number, or lets go of it.
+	Pin(ctx context.Context, id string, pinned bool) (*brigade.Build, error)
+	// FollowBuild tells watch everything about a build until it has ended, and
+	// returns it as it is then.
+	FollowBuild(ctx context.Context, id string, watch brigade.Watcher) (*brigade.Build, error)
+}
+
+// backend is where a command works: this machine's store, a server or a
+// cluster.
 type backend struct {
 	brigade.Projects
 	brigade.Builds
 	brigade.Jobs
 	brigade.Logs
-	server *client.Client // nil: this machine
+	place  place          // nil: this machine
+	server *client.Client // nil: no server
+	feed   term.Feed      // tells of changes; nil: nothing does
+	at     target
 	Close  func() error
 }
 
-// serverURL is the server that was asked for; "" is this machine.
-func (s *State) serverURL() string {
-	if s.remote.server != "" {
-		return s.remote.server
-	}
-	return s.Getenv("BRIGADE_SERVER")
+// elsewhere reports whether commands work on a server or a cluster.
+func (s *State) elsewhere() (bool, error) {
+	t, err := s.target()
+	return t.Kind != kindLocal, err
 }
 
-// backend is where commands work: the server that a flag or the environment
-// names, else this machine's store. Close it.
+// backend is where commands work, see target. Close it.
 func (s *State) backend(ctx context.Context) (*backend, error) {
-	if s.serverURL() == "" {
-		store, err := s.store()
-		if err != nil {
-			return nil, err
-		}
-		return &backend{Projects: store, Builds: store, Jobs: store, Logs: store, Close: store.Close}, nil
-	}
-	c, err := s.client()
+	t, err := s.target()
 	if err != nil {
 		return nil, err
 	}
-	return &backend{Projects: c, Builds: c, Jobs: c, Logs: c, server: c, Close: func() error { return nil }}, nil
+	switch t.Kind {
+	case kindServer:
+		c, err := s.client()
+		if err != nil {
+			return nil, err
+		}
+		return &backend{Projects: c, Builds: c, Jobs: c, Logs: c, place: c, server: c, feed: termFeed{c}, at: t, Close: func() error { return nil }}, nil
+	case kindCluster:
+		return s.clusterBackend(ctx, t)
+	}
+	store, err := s.store()
+	if err != nil {
+		return nil, err
+	}
+	return &backend{Projects: store, Builds: store, Jobs: store, Logs: store, at: t, Close: store.Close}, nil
 }
 
 // client is the connection to the server that was asked for.
 func (s *State) client() (*client.Client, error) {
-	o := client.Options{
-		URL: s.serverURL(), CAFile: s.remote.caFile, Insecure: s.remote.insecure || s.Getenv("BRIGADE_INSECURE") == "1",
-		Timeout: 30 * time.Second, UserAgent: "brig/" + versionInfo().Version,
+	t, err := s.target()
+	if err != nil {
+		return nil, err
 	}
-	if o.CAFile == "" {
-		o.CAFile = s.Getenv("BRIGADE_CA_FILE")
-	}
-	var err error
-	if o.Token, err = s.token(o.URL); err != nil {
+	o, err := s.remoteOptions(t)
+	if err != nil {
 		return nil, err
 	}
 	return client.New(o)
-}
-
-// token is what lets this person in: what a flag or the environment gives,
-// else the one that a server of this user on this machine made at its start.
-func (s *State) token(url string) (string, error) {
-	file := s.remote.tokenFile
-	if file == "" {
-		if token := strings.TrimSpace(s.Getenv("BRIGADE_TOKEN")); token != "" {
-			return token, nil
-		}
-		file = s.Getenv("BRIGADE_TOKEN_FILE")
-	}
-	if file == "" {
-		return s.ownToken(url), nil
-	}
-	text, err := readInput("token", file, 64<<10)
-	if err != nil {
-		return "", err
-	}
-	if strings.TrimSpace(text) == "" {
-		return "", brigade.Errorf(brigade.CodeUsage, "the token file %s is empty", file).WithHint("brig token create prints a token to put into it")
-	}
-	return text, nil
 }
 
 // withBackend opens the backend for one command. The first signal ends the
@@ -120,14 +120,20 @@ func (s *State) withBackend(do func(ctx context.Context, b *backend) error) erro
 // withServer is withBackend for commands that a server only can do. instead
 // says what to do on this machine.
 func (s *State) withServer(what, instead string, do func(ctx context.Context, c *client.Client) error) error {
-	if s.serverURL() == "" {
+	t, err := s.target()
+	switch {
+	case err != nil:
+		return err
+	case t.Kind == kindCluster:
+		return serverOnly(what, "the installation's own API is a server: brig login URL")
+	case t.Kind != kindServer:
 		return serverOnly(what, instead)
 	}
 	return s.withBackend(func(ctx context.Context, b *backend) error { return do(ctx, b.server) })
 }
 
 func serverOnly(what, instead string) error {
-	hint := "name it with --server URL or BRIGADE_SERVER"
+	hint := "name it with --server URL or BRIGADE_SERVER, or log in to one: brig login URL"
 	if instead != "" {
 		hint = instead + "; or " + hint
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,59 +26,154 @@ func newBuild(s *State) *cobra.Command {
 	return cmd
 }
 
+// buildStates are what --state takes.
+var buildStates = []string{"pending", "running", "succeeded", "failed", "canceled", interrupted}
+
+// interrupted is the state, for people, of a build that nobody runs any more.
+const interrupted = "interrupted"
+
 func newBuildList(s *State) *cobra.Command {
-	var output, state string
+	var f listFlags
+	var states []string
 	var limit int
+	var since, search, event string
 	cmd := &cobra.Command{
 		Use: "list [PROJECT]", Aliases: []string{"ls"}, Short: "List builds, newest first",
-		Example: "  brig build list\n  brig build list acme/app -c 5\n  brig build list --state failed -o json",
-		Args:    args(cobra.MaximumNArgs(1)), ValidArgsFunction: s.completeProjects,
+		Example: `  brig build list
+  brig build list acme/app -c 5
+  brig build list --state failed --since 7d -o json
+  brig build list --columns ID,STATUS,REF,TITLE --time absolute
+  brig build list --watch
+  brig build list --state failed -o name | xargs brig build delete`,
+		Args: args(cobra.MaximumNArgs(1)), ValidArgsFunction: s.completeProjects,
 		RunE: func(_ *cobra.Command, argv []string) error {
-			filter := brigade.BuildFilter{Limit: limit}
+			filter := brigade.BuildFilter{Limit: limit, Text: search, Type: event}
 			if len(argv) == 1 {
 				filter.ProjectID = brigade.ProjectID(argv[0])
 			}
-			if state != "" {
-				filter.States = []brigade.State{brigade.State(strings.ToLower(state))}
+			var err error
+			if filter.Since, err = s.moment("--since", since); err != nil {
+				return err
+			}
+			only, err := statesOf(states)
+			if err != nil {
+				return err
+			}
+			for _, state := range only {
+				if state == interrupted {
+					state = brigade.StateRunning // as the store knows it
+				}
+				filter.States = append(filter.States, state)
 			}
 			return s.withBackend(func(ctx context.Context, b *backend) error {
-				builds, err := b.ListBuilds(ctx, filter)
-				if err != nil {
-					return err
-				}
-				if output == "json" {
-					return writeJSON(s.Stdout, append([]*brigade.Build{}, builds...))
-				}
-				return s.buildTable(builds)
+				return showList(ctx, s, b, &f, buildColumns, func(ctx context.Context) ([]*brigade.Build, error) {
+					builds, err := b.ListBuilds(ctx, filter)
+					for i := range builds {
+						builds[i] = s.asSeen(builds[i])
+					}
+					if len(only) > 0 {
+						builds = slices.DeleteFunc(builds, func(b *brigade.Build) bool { return !slices.Contains(only, b.State) })
+					}
+					return builds, err
+				})
 			})
 		},
 	}
-	outputFlag(cmd, &output)
-	cmd.Flags().IntVarP(&limit, "count", "c", 20, "how many builds at the most")
-	cmd.Flags().StringVar(&state, "state", "", "only builds in this state: pending, running, succeeded, failed, canceled")
-	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"pending", "running", "succeeded", "failed", "canceled"}, cobra.ShellCompDirectiveNoFileComp))
+	addListFlags(cmd, s, &f, buildColumns)
+	watchFlag(cmd, &f)
+	fl := cmd.Flags()
+	fl.IntVarP(&limit, "count", "c", 20, "how many builds at the most")
+	fl.StringSliceVar(&states, "state", nil, "only builds in these `states`: "+strings.Join(buildStates, ", "))
+	fl.StringVar(&since, "since", "", "only builds that are not older: `90m`, 7d, or a time")
+	fl.StringVar(&event, "event", "", "only builds of events of that `type`")
+	fl.StringVar(&search, "search", "", "only builds with this `text` in ID, project, event, titles, ref or commit")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(buildStates, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-func (s *State) buildTable(builds []*brigade.Build) error {
-	table := tui.NewTable("ID", "TYPE", "PROVIDER", "PROJECT", "STATUS", "AGE")
-	for _, b := range builds {
-		table.Add(b.ID, b.Event.Type, b.Event.Provider, b.Project, shownState(b, s.Now()), tui.Age(b.Created, s.Now()))
+func statesOf(names []string) ([]brigade.State, error) {
+	var list []brigade.State
+	for _, name := range names {
+		name = strings.ToLower(strings.TrimSpace(name))
+		if !slices.Contains(buildStates, name) {
+			return nil, brigade.Errorf(brigade.CodeUsage, "there is no state %q", name).WithHint("use one of %s", strings.Join(buildStates, ", "))
+		}
+		list = append(list, brigade.State(name))
 	}
-	return table.Write(s.Stdout)
+	return list, nil
+}
+
+// buildColumns are v1's columns, and what else there is to know.
+var buildColumns = columns[*brigade.Build]{
+	name: func(b *brigade.Build) string { return b.ID },
+	all: []column[*brigade.Build]{
+		{head: "ID", of: func(_ printing, b *brigade.Build) string { return b.ID }},
+		{head: "TYPE", of: func(_ printing, b *brigade.Build) string { return b.Event.Type }},
+		{head: "PROVIDER", of: func(_ printing, b *brigade.Build) string { return b.Event.Provider }},
+		{head: "PROJECT", of: func(_ printing, b *brigade.Build) string { return b.Project }},
+		{head: "STATUS", of: func(_ printing, b *brigade.Build) string { return string(b.State) }},
+		{head: "AGE", of: func(p printing, b *brigade.Build) string { return p.ago(b.Created) }},
+		{head: ">DURATION", more: true, of: func(p printing, b *brigade.Build) string { return p.took(b.Started, b.Ended) }},
+		{head: "STARTED", more: true, of: func(p printing, b *brigade.Build) string { return p.ago(b.Started) }},
+		{head: "ENDED", more: true, of: func(p printing, b *brigade.Build) string { return p.ago(b.Ended) }},
+		{head: "REF", more: true, of: func(_ printing, b *brigade.Build) string { return b.Event.Revision.Ref }},
+		{head: "COMMIT", more: true, of: func(_ printing, b *brigade.Build) string { return b.Event.Revision.Commit }},
+		{head: "TITLE", more: true, of: func(_ printing, b *brigade.Build) string { return b.Event.ShortTitle }},
+		{head: "ACTOR", more: true, of: func(_ printing, b *brigade.Build) string { return b.Event.Actor }},
+		{head: ">EXIT", more: true, of: func(_ printing, b *brigade.Build) string { return endedOnly(b.State, b.ExitCode) }},
+		{head: "FAILURE", more: true, of: func(_ printing, b *brigade.Build) string { return failureOf(b.Failure) }},
+		{head: "WAITS FOR", more: true, of: func(_ printing, b *brigade.Build) string { return b.Waiting }},
+		{head: "RUNNER", more: true, of: func(_ printing, b *brigade.Build) string { return b.Runner }},
+		{head: ">ATTEMPT", more: true, of: func(_ printing, b *brigade.Build) string { return fmt.Sprint(b.Attempt) }},
+		{head: "RERUN OF", more: true, of: func(_ printing, b *brigade.Build) string { return b.RerunOf }},
+		{head: "PINNED", more: true, of: func(_ printing, b *brigade.Build) string { return yesNo(b.Pinned) }},
+	},
+}
+
+// took writes how long something took, or takes so far; "" before it began.
+func (p printing) took(started, ended time.Time) string {
+	switch {
+	case started.IsZero():
+		return ""
+	case ended.IsZero():
+		ended = p.now
+	}
+	return tui.Duration(ended.Sub(started))
+}
+
+func endedOnly(state brigade.State, exit int) string {
+	if !state.Ended() {
+		return ""
+	}
+	return fmt.Sprint(exit)
+}
+
+func failureOf(err *brigade.Error) string {
+	if err == nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(err.Message, "\n")
+	return line
+}
+
+// asSeen is a copy of the build whose state is what people are shown.
+func (s *State) asSeen(b *brigade.Build) *brigade.Build {
+	seen := *b
+	seen.State = brigade.State(shownState(b, s.Now()))
+	return &seen
 }
 
 // shownState is a build's state, or "interrupted" when who ran it is gone.
 func shownState(b *brigade.Build, now time.Time) string {
 	expired := !b.Lease.Expires.IsZero() && now.After(b.Lease.Expires)
 	if b.State == brigade.StateRunning && (expired || app.OwnerDied(b.Lease.Owner)) {
-		return "interrupted"
+		return interrupted
 	}
 	return string(b.State)
 }
 
 func newBuildGet(s *State) *cobra.Command {
-	var output string
+	var output, times string
 	cmd := &cobra.Command{
 		Use: "get BUILD", Short: "Show a build and its jobs",
 		Example: "  brig build get 01hxyz\n  brig build get 01hxyz -o json", Args: args(cobra.ExactArgs(1)),
@@ -92,21 +188,39 @@ func newBuildGet(s *State) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if output == "json" {
-					return writeJSON(s.Stdout, struct {
-						*brigade.Build
-						Jobs []*brigade.Job `json:"jobs"`
-					}{build, append([]*brigade.Job{}, jobs...)})
+				build = s.asSeen(build)
+				jobs = jobsAsSeen(build, jobs)
+				whole := struct {
+					*brigade.Build
+					Jobs []*brigade.Job `json:"jobs"`
+				}{build, jobs}
+				if done, err := s.printObject(output, whole, build.ID); done {
+					return err
 				}
-				return s.showBuild(build, jobs)
+				return s.showBuild(build, jobs, printing{s.Now(), times})
 			})
 		},
 	}
 	outputFlag(cmd, &output)
+	timeFlag(cmd, &times)
 	return cmd
 }
 
-func (s *State) showBuild(b *brigade.Build, jobs []*brigade.Job) error {
+// jobsAsSeen are copies of jobs of a build in the states that people are shown.
+func jobsAsSeen(b *brigade.Build, jobs []*brigade.Job) []*brigade.Job {
+	list := make([]*brigade.Job, len(jobs))
+	for i, j := range jobs {
+		seen := *j
+		if b.State == interrupted && !j.State.Ended() {
+			seen.State = interrupted
+		}
+		list[i] = &seen
+	}
+	return list
+}
+
+// showBuild prints a build as people are shown it.
+func (s *State) showBuild(b *brigade.Build, jobs []*brigade.Job, p printing) error {
 	row := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(s.Stdout, "%-10s %s\n", name+":", tui.Clean(value, false))
@@ -116,7 +230,7 @@ func (s *State) showBuild(b *brigade.Build, jobs []*brigade.Job) error {
 	row("Project", b.Project)
 	row("Event", b.Event.Type+" ("+b.Event.Provider+")")
 	row("Revision", strings.TrimSpace(b.Event.Revision.Commit+" "+b.Event.Revision.Ref))
-	row("State", shownState(b, s.Now()))
+	row("State", string(b.State))
 	if b.Failure != nil {
 		row("Failure", b.Failure.Message)
 		row("Hint", b.Failure.Hint)
@@ -128,7 +242,11 @@ func (s *State) showBuild(b *brigade.Build, jobs []*brigade.Job) error {
 	if b.Pinned {
 		row("Pinned", "yes")
 	}
-	row("Created", b.Created.Local().Format(time.RFC3339)+" ("+tui.Age(b.Created, s.Now())+" ago)")
+	if p.times == "" || p.times == "relative" {
+		row("Created", b.Created.Local().Format(time.RFC3339)+" ("+tui.Age(b.Created, p.now)+" ago)")
+	} else {
+		row("Created", p.at(b.Created))
+	}
 	if !b.Ended.IsZero() {
 		row("Duration", tui.Duration(b.Ended.Sub(b.Started)))
 	}
@@ -138,21 +256,17 @@ func (s *State) showBuild(b *brigade.Build, jobs []*brigade.Job) error {
 		return nil
 	}
 	fmt.Fprintln(s.Stdout)
-	return s.jobTable(b, jobs)
+	return s.jobTable(jobs)
 }
 
-func (s *State) jobTable(b *brigade.Build, jobs []*brigade.Job) error {
+func (s *State) jobTable(jobs []*brigade.Job) error {
 	table := tui.NewTable("JOB", "IMAGE", "STATE", "EXIT", "DURATION")
 	for _, j := range jobs {
 		exit, took := "", ""
 		if j.State.Ended() && !j.Started.IsZero() {
 			exit, took = fmt.Sprint(j.ExitCode), tui.Duration(j.Ended.Sub(j.Started))
 		}
-		state := string(j.State)
-		if shown := shownState(b, s.Now()); shown == "interrupted" && !j.State.Ended() {
-			state = shown
-		}
-		table.Add(j.Name, j.Spec.Image, state, exit, took)
+		table.Add(j.Name, j.Spec.Image, string(j.State), exit, took)
 	}
 	return table.Write(s.Stdout)
 }
@@ -195,10 +309,10 @@ func (s *State) deleteBuild(ctx context.Context, from *backend, id string, force
 	if err != nil {
 		return err
 	}
-	if !b.State.Ended() && shownState(b, s.Now()) != "interrupted" && !force {
+	if !b.State.Ended() && shownState(b, s.Now()) != interrupted && !force {
 		return brigade.Errorf(brigade.CodeConflict, "build %s is %s", b.ID, b.State).WithHint("wait for its end, or use --force")
 	}
-	if from.server != nil && !b.State.Ended() {
+	if from.place != nil && !b.State.Ended() {
 		if err := s.endBuild(ctx, from, b.ID); err != nil {
 			return err
 		}
@@ -212,7 +326,7 @@ func (s *State) deleteBuild(ctx context.Context, from *backend, id string, force
 
 // endBuild cancels a build of a server and waits until it has ended.
 func (s *State) endBuild(ctx context.Context, from *backend, id string) error {
-	if _, err := from.server.Cancel(ctx, id, "it is to be deleted"); err != nil && brigade.CodeOf(err) != brigade.CodeConflict {
+	if _, err := from.place.Cancel(ctx, id, "it is to be deleted"); err != nil && brigade.CodeOf(err) != brigade.CodeConflict {
 		return err
 	}
 	_, err := s.follow(ctx, from, id, func(brigade.Change) {})

@@ -34,18 +34,13 @@ build goes on.`,
 						return err
 					}
 					canceled = append(canceled, build)
-					if output != "json" {
-						word := "Canceling"
-						if build.State.Ended() {
-							word = "Canceled"
-						}
-						fmt.Fprintf(s.Stdout, "%s %s\n", word, build.ID)
+				}
+				return s.saidOfBuilds(output, canceled, func(b *brigade.Build) string {
+					if b.State.Ended() {
+						return "Canceled"
 					}
-				}
-				if output == "json" {
-					return writeJSON(s.Stdout, canceled)
-				}
-				return nil
+					return "Canceling"
+				})
 			})
 		},
 	}
@@ -55,6 +50,19 @@ build goes on.`,
 	return cmd
 }
 
+// saidOfBuilds says what was done to builds.
+func (s *State) saidOfBuilds(output string, builds []*brigade.Build, word func(*brigade.Build) string) error {
+	if output != "" && output != "table" {
+		return printList(s, &listFlags{output: output}, buildColumns, builds)
+	}
+	for _, b := range builds {
+		if _, err := fmt.Fprintf(s.Stdout, "%s %s\n", word(b), b.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // cancelBuild asks for a build's end. In this machine's store the process that
 // runs it finds the request.
 func (s *State) cancelBuild(ctx context.Context, b *backend, id, reason string) (*brigade.Build, error) {
@@ -62,8 +70,8 @@ func (s *State) cancelBuild(ctx context.Context, b *backend, id, reason string) 
 	if err != nil {
 		return nil, err
 	}
-	if b.server != nil {
-		return b.server.Cancel(ctx, build.ID, reason)
+	if b.place != nil {
+		return b.place.Cancel(ctx, build.ID, reason)
 	}
 	return b.UpdateBuild(ctx, build.ID, func(v *brigade.Build) error {
 		if v.State.Ended() {
@@ -71,7 +79,7 @@ func (s *State) cancelBuild(ctx context.Context, b *backend, id, reason string) 
 		}
 		now := s.Now()
 		v.Cancel = &brigade.CancelRequest{Time: now.UTC(), Actor: "brig", Reason: reason}
-		if v.Lease.Owner == "" || shownState(v, now) == "interrupted" { // nobody is there to do it
+		if v.Lease.Owner == "" || shownState(v, now) == interrupted { // nobody is there to do it
 			v.State, v.Ended, v.ExitCode = brigade.StateCanceled, now, brigade.ExitCanceled
 			v.Failure = brigade.Errorf(brigade.CodeCanceled, "the build was canceled")
 			v.History = append(v.History, brigade.Step{State: v.State, Time: now})
@@ -95,8 +103,8 @@ func (s *State) cancelJob(ctx context.Context, b *backend, id, name, reason, out
 	if j, err = b.server.CancelJob(ctx, j.ID, reason); err != nil {
 		return err
 	}
-	if output == "json" {
-		return writeJSON(s.Stdout, j)
+	if done, err := s.printObject(output, j, j.ID); done {
+		return err
 	}
 	_, err = fmt.Fprintf(s.Stdout, "Canceling %s\n", tui.Clean(j.ID, false))
 	return err
@@ -123,14 +131,8 @@ func (s *State) pinCommand(pinned bool, use, short, word, example string) *cobra
 						return err
 					}
 					changed = append(changed, build)
-					if output != "json" {
-						fmt.Fprintf(s.Stdout, "%s %s\n", word, build.ID)
-					}
 				}
-				if output == "json" {
-					return writeJSON(s.Stdout, changed)
-				}
-				return nil
+				return s.saidOfBuilds(output, changed, func(*brigade.Build) string { return word })
 			})
 		},
 	}
@@ -143,8 +145,8 @@ func pin(ctx context.Context, b *backend, id string, pinned bool) (*brigade.Buil
 	if err != nil {
 		return nil, err
 	}
-	if b.server != nil {
-		return b.server.Pin(ctx, build.ID, pinned)
+	if b.place != nil {
+		return b.place.Pin(ctx, build.ID, pinned)
 	}
 	return b.UpdateBuild(ctx, build.ID, func(v *brigade.Build) error {
 		v.Pinned = pinned

@@ -11,7 +11,6 @@ import (
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/client"
-	"github.com/brigadecore/brigade/v3/tui"
 )
 
 func newEvent(s *State) *cobra.Command {
@@ -51,11 +50,11 @@ the build is stored; brig run PROJECT --server URL also follows it.`,
 				if err != nil {
 					return err
 				}
-				if f.output == "json" {
-					return writeJSON(s.Stdout, b)
-				}
 				if repeat {
 					fmt.Fprintf(s.Stderr, "The event was created before, with the same key.\n")
+				}
+				if done, err := s.printObject(f.output, b, b.ID); done {
+					return err
 				}
 				_, err = fmt.Fprintf(s.Stdout, "Build: %s, Worker: %s\n", b.ID, b.WorkerID())
 				return err
@@ -90,7 +89,8 @@ type seenEvent struct {
 const eventsLookedAt = 5000
 
 func newEventList(s *State) *cobra.Command {
-	var since, output, payload string
+	var list listFlags
+	var since, payload string
 	cmd := &cobra.Command{
 		Use: "ls [PROJECT]", Aliases: []string{"list"}, Short: "List the kinds of events that arrived, with examples",
 		Long: `List the kinds of events that arrived, newest first, each with the last build it
@@ -111,25 +111,29 @@ try a script with; -o json shows that of every kind.`,
 				if payload != "" {
 					return s.lastPayload(ctx, b, f)
 				}
-				seen, err := seenEvents(ctx, b, f, output == "json")
-				if err != nil {
-					return err
-				}
-				if output == "json" {
-					return writeJSON(s.Stdout, seen)
-				}
-				table := tui.NewTable("TYPE", "PROVIDER", ">COUNT", "LAST", "PROJECT", "BUILD")
-				for _, e := range seen {
-					table.Add(e.Type, e.Provider, fmt.Sprint(e.Count), tui.Age(e.Last, s.Now()), e.Project, e.Build)
-				}
-				return table.Write(s.Stdout)
+				return showList(ctx, s, b, &list, eventColumns, func(ctx context.Context) ([]seenEvent, error) {
+					return seenEvents(ctx, b, f, list.output == "json" || list.output == "yaml")
+				})
 			})
 		},
 	}
-	outputFlag(cmd, &output)
+	addListFlags(cmd, s, &list, eventColumns)
+	watchFlag(cmd, &list)
 	cmd.Flags().StringVar(&since, "since", "7d", "how far to look back: `90m`, 7d, or a time")
 	cmd.Flags().StringVar(&payload, "payload", "", "print the payload of the last event of that `type`, and nothing else")
 	return cmd
+}
+
+var eventColumns = columns[seenEvent]{
+	name: func(e seenEvent) string { return e.Type },
+	all: []column[seenEvent]{
+		{head: "TYPE", of: func(_ printing, e seenEvent) string { return e.Type }},
+		{head: "PROVIDER", of: func(_ printing, e seenEvent) string { return e.Provider }},
+		{head: ">COUNT", of: func(_ printing, e seenEvent) string { return fmt.Sprint(e.Count) }},
+		{head: "LAST", of: func(p printing, e seenEvent) string { return p.ago(e.Last) }},
+		{head: "PROJECT", of: func(_ printing, e seenEvent) string { return e.Project }},
+		{head: "BUILD", of: func(_ printing, e seenEvent) string { return e.Build }},
+	},
 }
 
 // seenEvents groups builds by the kind of their events, newest first.

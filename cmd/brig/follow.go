@@ -23,8 +23,8 @@ const lookEvery = 300 * time.Millisecond
 // it as it is then. A server tells what happens; this machine's store is
 // looked at now and then.
 func (s *State) follow(ctx context.Context, b *backend, id string, watch brigade.Watcher) (*brigade.Build, error) {
-	if b.server != nil {
-		return b.server.FollowBuild(ctx, id, watch)
+	if b.place != nil {
+		return b.place.FollowBuild(ctx, id, watch)
 	}
 	f := client.NewFollower(stored{b}, id, watch)
 	tick := time.NewTicker(lookEvery)
@@ -34,7 +34,7 @@ func (s *State) follow(ctx context.Context, b *backend, id string, watch brigade
 		if err != nil || ended {
 			return f.Build(), err
 		}
-		if shownState(f.Build(), s.Now()) == "interrupted" {
+		if shownState(f.Build(), s.Now()) == interrupted {
 			return nil, brigade.Errorf(brigade.CodeScriptCrashed, "what ran build %s is gone", id).WithHint("run it again with brig rerun %s", id)
 		}
 		select {
@@ -80,11 +80,16 @@ func (s *State) leaving(ctx context.Context, view tui.View, id string, err error
 		WithHint("look again with %s, or end it with %s", s.command("build watch", id), s.command("build cancel", id))
 }
 
-// command is what to type for something else on the same server.
+// command is what to type for something else in the same place.
 func (s *State) command(what string, argv ...string) string {
 	parts := append([]string{"brig", what}, argv...)
-	if s.remote.server != "" {
-		parts = append(parts, "--server", s.remote.server)
+	for _, flag := range [][2]string{
+		{"--server", s.remote.server}, {"--context", s.remote.context},
+		{"--kubeconfig", s.kube.kubeconfig}, {"--kube-context", s.kube.context}, {"--namespace", s.kube.namespace},
+	} {
+		if flag[1] != "" {
+			parts = append(parts, flag[0], flag[1])
+		}
 	}
 	return strings.Join(parts, " ")
 }
@@ -108,7 +113,7 @@ view, not the build.`,
 			})
 		},
 	}
-	outputFlag(cmd, &f.output)
+	jsonFlag(cmd, &f.output)
 	cmd.Flags().BoolVar(&f.noProgress, "no-progress", false, "print plain lines instead of a live view")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "say more")
 	return cmd

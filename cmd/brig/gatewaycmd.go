@@ -27,7 +27,8 @@ func newGateway(s *State) *cobra.Command {
 
 func newDeliveries(s *State) *cobra.Command {
 	var f client.DeliveryFilter
-	var outcome, output string
+	var list listFlags
+	var outcome string
 	cmd := &cobra.Command{
 		Use: "deliveries [DELIVERY]", Short: "List requests to gateways and what became of them, newest first",
 		Long: `List requests to gateways and what became of them, newest first: accepted, a
@@ -44,13 +45,20 @@ shown whole, with its body.`,
 					if err != nil {
 						return err
 					}
-					return s.showDelivery(d, output)
+					return s.showDelivery(d, list.output)
 				}
-				return s.listDeliveries(ctx, c, f, output)
+				return showList(ctx, s, &backend{}, &list, deliveryColumns, func(ctx context.Context) ([]brigade.Delivery, error) {
+					return pages(f.Limit, f.Before, func(n int, before string) ([]brigade.Delivery, string, error) {
+						f := f
+						f.Limit, f.Before = n, before
+						return c.Deliveries(ctx, f)
+					})
+				})
 			})
 		},
 	}
-	outputFlag(cmd, &output)
+	addListFlags(cmd, s, &list, deliveryColumns)
+	watchFlag(cmd, &list)
 	fl := cmd.Flags()
 	fl.StringVar(&outcome, "outcome", "", "only those: accepted, repeat, ignored, refused, failed")
 	fl.StringVar(&f.Project, "project", "", "only those that name this `project`, as they wrote it")
@@ -60,37 +68,46 @@ shown whole, with its body.`,
 	return cmd
 }
 
-func (s *State) listDeliveries(ctx context.Context, c *client.Client, f client.DeliveryFilter, output string) error {
-	list := []brigade.Delivery{}
-	want := f.Limit
-	for len(list) < want {
-		f.Limit = want - len(list)
-		page, next, err := c.Deliveries(ctx, f)
+// pages reads pages of a list until there are n items, or no more.
+func pages[T any](n int, before string, page func(n int, before string) (items []T, next string, err error)) ([]T, error) {
+	list := []T{}
+	for len(list) < n {
+		items, next, err := page(n-len(list), before)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		list = append(list, page...)
-		if f.Before = next; next == "" {
+		list = append(list, items...)
+		if before = next; next == "" {
 			break
 		}
 	}
-	if output == "json" {
-		return writeJSON(s.Stdout, list)
-	}
-	table := tui.NewTable("ID", "AGE", "GATEWAY", "PROJECT", "OUTCOME", ">STATUS", "REASON OR BUILD")
-	for _, d := range list {
-		what := d.Reason
-		if len(d.Builds) > 0 {
-			what = strings.Join(d.Builds, " ")
-		}
-		table.Add(d.ID, tui.Age(d.Time, s.Now()), d.Gateway, d.Project, string(d.Outcome), fmt.Sprint(d.Status), what)
-	}
-	return table.Write(s.Stdout)
+	return list, nil
+}
+
+var deliveryColumns = columns[brigade.Delivery]{
+	name: func(d brigade.Delivery) string { return d.ID },
+	all: []column[brigade.Delivery]{
+		{head: "ID", of: func(_ printing, d brigade.Delivery) string { return d.ID }},
+		{head: "AGE", of: func(p printing, d brigade.Delivery) string { return p.ago(d.Time) }},
+		{head: "GATEWAY", of: func(_ printing, d brigade.Delivery) string { return d.Gateway }},
+		{head: "PROJECT", of: func(_ printing, d brigade.Delivery) string { return d.Project }},
+		{head: "OUTCOME", of: func(_ printing, d brigade.Delivery) string { return string(d.Outcome) }},
+		{head: ">STATUS", of: func(_ printing, d brigade.Delivery) string { return fmt.Sprint(d.Status) }},
+		{head: "REASON OR BUILD", of: func(_ printing, d brigade.Delivery) string {
+			if len(d.Builds) > 0 {
+				return strings.Join(d.Builds, " ")
+			}
+			return d.Reason
+		}},
+		{head: "FROM", more: true, of: func(_ printing, d brigade.Delivery) string { return d.Remote }},
+		{head: "EVENTS", more: true, of: func(_ printing, d brigade.Delivery) string { return strings.Join(d.Types, " ") }},
+		{head: "ROUTE", more: true, of: func(_ printing, d brigade.Delivery) string { return d.Route }},
+	},
 }
 
 func (s *State) showDelivery(d *brigade.Delivery, output string) error {
-	if output == "json" {
-		return writeJSON(s.Stdout, d)
+	if done, err := s.printObject(output, d, d.ID); done {
+		return err
 	}
 	row := func(name, value string) {
 		if value != "" {
@@ -144,16 +161,23 @@ printed; the exit code is not 0 when it is refused again.`,
 
 // completeDeliveries completes the IDs of the newest deliveries.
 func (s *State) completeDeliveries(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var ids []string
-	s.completing(func(ctx context.Context, b *backend) error {
-		if b.server == nil {
-			return nil
-		}
-		list, _, err := b.server.Deliveries(ctx, client.DeliveryFilter{Limit: 30})
+	return s.completeFromServer(func(ctx context.Context, c *client.Client) (words []string, err error) {
+		list, _, err := c.Deliveries(ctx, client.DeliveryFilter{Limit: 30})
 		for _, d := range list {
-			ids = append(ids, d.ID+"\t"+d.Gateway+" "+d.Project+" "+string(d.Outcome))
+			words = append(words, d.ID+"\t"+d.Gateway+" "+d.Project+" "+string(d.Outcome))
+		}
+		return words, err
+	})
+}
+
+// completeFromServer completes what a server only knows.
+func (s *State) completeFromServer(ask func(ctx context.Context, c *client.Client) ([]string, error)) ([]string, cobra.ShellCompDirective) {
+	var words []string
+	s.completing(func(ctx context.Context, b *backend) (err error) {
+		if b.server != nil {
+			words, err = ask(ctx, b.server)
 		}
 		return err
 	})
-	return ids, cobra.ShellCompDirectiveNoFileComp
+	return words, cobra.ShellCompDirectiveNoFileComp
 }

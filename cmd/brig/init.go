@@ -37,19 +37,15 @@ check it, and a README. Nothing that is there already is changed.`,
 			if err != nil {
 				return err
 			}
-			if output == "json" {
-				return writeJSON(s.Stdout, files)
+			if output == "json" || output == "yaml" {
+				_, err := s.printObject(output, files, "")
+				return err
 			}
 			return s.printScaffold(files, typesOnly)
 		},
 	}
 	outputFlag(cmd, &output)
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := checkOutput(output); err != nil {
-			return err
-		}
-		return exclusive(cmd, [2]string{"js", "ts"})
-	}
+	beforeRun(cmd, func() error { return exclusive(cmd, [2]string{"js", "ts"}) })
 	cmd.Flags().BoolVar(&js, "js", false, "write brigade.js")
 	cmd.Flags().BoolVar(&ts, "ts", false, "write brigade.ts (the default)")
 	cmd.Flags().BoolVar(&typesOnly, "types", false, "write the declarations only")

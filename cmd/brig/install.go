@@ -47,8 +47,9 @@ packages in the cache afterwards; what no build has used for 90 days leaves it.`
 			if err := app.ForgetDependencies(dirs, s.Now().Add(-keepPackages)); err != nil {
 				fmt.Fprintln(s.Stderr, "warning: "+err.Error())
 			}
-			if output == "json" {
-				return writeJSON(s.Stdout, tree)
+			if output == "json" || output == "yaml" {
+				_, err := s.printObject(output, tree, "")
+				return err
 			}
 			return s.printTree(tree)
 		},

@@ -1,26 +1,57 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/tui"
 )
+
+// outputs are what -o can be of commands that print objects.
+var outputs = []string{"json", "yaml", "table", "name"}
 
 // outputFlag adds -o to a command that prints a table or an object.
 func outputFlag(cmd *cobra.Command, output *string) {
-	cmd.Flags().StringVarP(output, "output", "o", "", "format: json, else a table for people")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.PreRunE = func(*cobra.Command, []string) error { return checkOutput(*output) }
+	cmd.Flags().StringVarP(output, "output", "o", "", "format: json, yaml, name (one a line, for other commands), else a table for people")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
+	beforeRun(cmd, func() error { return checkOutput(*output, outputs...) })
 }
 
-func checkOutput(output string) error {
-	if output != "" && output != "json" && output != "table" {
-		return brigade.Errorf(brigade.CodeUsage, "there is no output format %q", output).WithHint("use -o json")
+// jsonFlag adds -o to a command that prints JSON lines or something for people.
+func jsonFlag(cmd *cobra.Command, output *string) {
+	cmd.Flags().StringVarP(output, "output", "o", "", "json: one JSON object per line")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveNoFileComp))
+	beforeRun(cmd, func() error { return checkOutput(*output, "json") })
+}
+
+func checkOutput(output string, known ...string) error {
+	if output == "" || slices.Contains(known, output) {
+		return nil
 	}
-	return nil
+	return brigade.Errorf(brigade.CodeUsage, "there is no output format %q", output).WithHint("use -o %s", strings.Join(known, ", -o "))
+}
+
+// printObject prints v as -o says, and reports whether it did: a table is for
+// the caller to print. name is what -o name prints.
+func (s *State) printObject(output string, v any, name string) (done bool, err error) {
+	switch output {
+	case "json":
+		return true, writeJSON(s.Stdout, v)
+	case "yaml":
+		return true, writeYAML(s.Stdout, v)
+	case "name":
+		_, err := fmt.Fprintln(s.Stdout, tui.Clean(name, false))
+		return true, err
+	}
+	return false, nil
 }
 
 // writeJSON prints v, indented, as the whole answer of a command.
@@ -29,4 +60,53 @@ func writeJSON(w io.Writer, v any) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
+}
+
+// writeYAML prints v as its JSON says it, with the same names in the same
+// order.
+func writeYAML(w io.Writer, v any) error {
+	var text bytes.Buffer
+	if err := writeJSON(&text, v); err != nil {
+		return err
+	}
+	var doc yaml.Node // JSON is YAML
+	if err := yaml.Unmarshal(text.Bytes(), &doc); err != nil {
+		return fmt.Errorf("write YAML: %w", err)
+	}
+	block(&doc)
+	enc := yaml.NewEncoder(w)
+	enc.SetIndent(2)
+	if err := enc.Encode(&doc); err != nil {
+		return fmt.Errorf("write YAML: %w", err)
+	}
+	return enc.Close()
+}
+
+// block has a document written on lines instead of in brackets. Texts keep
+// what says that they are texts.
+func block(n *yaml.Node) {
+	if n.Kind != yaml.ScalarNode || strings.Contains(n.Value, "\n") {
+		n.Style = 0
+	} else if n.Tag == "!!str" {
+		n.Style = plainStyle(n.Value)
+	}
+	for _, child := range n.Content {
+		block(child)
+	}
+}
+
+// plainStyle is no style where a text is read as a text without quotes.
+func plainStyle(text string) yaml.Style {
+	var back yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &back); err != nil || len(back.Content) != 1 {
+		return yaml.DoubleQuotedStyle
+	}
+	if n := back.Content[0]; n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Value == text && n.Style == 0 && n.Anchor == "" && !hasComment(n, &back) {
+		return 0
+	}
+	return yaml.DoubleQuotedStyle
+}
+
+func hasComment(nodes ...*yaml.Node) bool {
+	return slices.ContainsFunc(nodes, func(n *yaml.Node) bool { return n.HeadComment+n.LineComment+n.FootComment != "" })
 }

@@ -89,33 +89,41 @@ func (s *State) completeProjects(_ *cobra.Command, argv []string, _ string) ([]s
 }
 
 func newProjectList(s *State) *cobra.Command {
-	var output string
+	var f listFlags
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List projects",
-		Example: "  brig project list\n  brig project list -o json", Args: args(cobra.NoArgs),
+		Example: "  brig project list\n  brig project list -o json\n  brig project list --columns NAME,CLONEURL,SECRETS", Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			return s.withProjects(func(ctx context.Context, projects brigade.Projects) error {
-				all, err := projects.ListProjects(ctx)
-				if err != nil {
-					return err
-				}
-				if output == "json" {
-					shown := make([]*brigade.Project, len(all))
-					for i, p := range all {
-						shown[i] = projectfile.Redact(p)
+			return s.withBackend(func(ctx context.Context, b *backend) error {
+				return showList(ctx, s, b, &f, projectColumns, func(ctx context.Context) ([]*brigade.Project, error) {
+					all, err := b.ListProjects(ctx)
+					for i := range all {
+						all[i] = projectfile.Redact(all[i])
 					}
-					return writeJSON(s.Stdout, shown)
-				}
-				table := tui.NewTable("NAME", "ID", "REPO")
-				for _, p := range all {
-					table.Add(p.Name, p.ID, p.Repository)
-				}
-				return table.Write(s.Stdout)
+					return all, err
+				})
 			})
 		},
 	}
-	outputFlag(cmd, &output)
+	addListFlags(cmd, s, &f, projectColumns)
+	watchFlag(cmd, &f)
 	return cmd
+}
+
+// projectColumns are v1's columns, and what else there is to know.
+var projectColumns = columns[*brigade.Project]{
+	name: func(p *brigade.Project) string { return p.Name },
+	all: []column[*brigade.Project]{
+		{head: "NAME", of: func(_ printing, p *brigade.Project) string { return p.Name }},
+		{head: "ID", of: func(_ printing, p *brigade.Project) string { return p.ID }},
+		{head: "REPO", of: func(_ printing, p *brigade.Project) string { return p.Repository }},
+		{head: "CLONE URL", more: true, of: func(_ printing, p *brigade.Project) string { return p.Repo.CloneURL }},
+		{head: "SCRIPT", more: true, of: func(_ printing, p *brigade.Project) string { return p.ScriptPath }},
+		{head: "NAMESPACE", more: true, of: func(_ printing, p *brigade.Project) string { return p.Kubernetes.Namespace }},
+		{head: ">SECRETS", more: true, of: func(_ printing, p *brigade.Project) string { return fmt.Sprint(len(projectfile.SecretNames(p))) }},
+		{head: ">SCHEDULES", more: true, of: func(_ printing, p *brigade.Project) string { return fmt.Sprint(len(p.Schedules)) }},
+		{head: "PRIVILEGED", more: true, of: func(_ printing, p *brigade.Project) string { return yesNo(p.AllowPrivilegedJobs) }},
+	},
 }
 
 func newProjectGet(s *State) *cobra.Command {
@@ -130,24 +138,17 @@ func newProjectGet(s *State) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				switch output {
-				case "json":
-					return writeJSON(s.Stdout, projectfile.Redact(p))
-				case "yaml":
+				if output == "yaml" { // as brig project apply takes it
 					return s.writeYAML(p, false)
+				}
+				if done, err := s.printObject(output, projectfile.Redact(p), p.Name); done {
+					return err
 				}
 				return s.showProject(p)
 			})
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "format: json or yaml, else a summary for people")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if output == "yaml" {
-			return nil
-		}
-		return brigadeHint(checkOutput(output), "use -o json or -o yaml")
-	}
+	outputFlag(cmd, &output)
 	return cmd
 }
 
@@ -196,7 +197,11 @@ keeps those that are stored when it is applied.`,
   brig project export acme/app --with-secrets -o secret | kubectl apply -f -`,
 		ValidArgsFunction: s.completeMoreProjects,
 		RunE: func(_ *cobra.Command, argv []string) error {
-			if withSecrets && s.serverURL() != "" {
+			at, err := s.target()
+			if err != nil {
+				return err
+			}
+			if withSecrets && at.Kind == kindServer {
 				return brigade.Errorf(brigade.CodeUsage, "a server never shows secrets").WithHint("export without --with-secrets: applying the file keeps those that are there")
 			}
 			return s.withProjects(func(ctx context.Context, projects brigade.Projects) error {

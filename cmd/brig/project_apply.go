@@ -38,6 +38,8 @@ type plan struct {
 	project *brigade.Project
 }
 
+var planColumns = columns[plan]{name: func(p plan) string { return p.Name }}
+
 func newProjectApply(s *State) *cobra.Command {
 	var files []string
 	var dryRun bool
@@ -108,8 +110,8 @@ func newProjectDiff(s *State) *cobra.Command {
 				if exitCode && slices.ContainsFunc(plans, func(p plan) bool { return p.Result != projectUnchanged }) {
 					s.exit = 1
 				}
-				if output == "json" {
-					return writeJSON(s.Stdout, plans)
+				if output != "" && output != "table" {
+					return printList(s, &listFlags{output: output}, planColumns, plans)
 				}
 				s.showDiff(plans)
 				return nil
@@ -281,8 +283,8 @@ func seeSecrets(ctx context.Context, projects brigade.Projects, stored, declared
 }
 
 func (s *State) showPlans(plans []plan, output string, dryRun bool) error {
-	if output == "json" {
-		return writeJSON(s.Stdout, plans)
+	if output != "" && output != "table" {
+		return printList(s, &listFlags{output: output}, planColumns, plans)
 	}
 	for _, p := range plans {
 		result := p.Result

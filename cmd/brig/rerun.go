@@ -37,7 +37,10 @@ succeeded then and has not changed is not run: its result is taken over.
 		Args:              args(cobra.ExactArgs(1)),
 		ValidArgsFunction: s.completeBuilds,
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			if s.serverURL() != "" {
+			if elsewhere, err := s.elsewhere(); err != nil || elsewhere {
+				if err != nil {
+					return err
+				}
 				return s.rerunOnServer(cmd, &f, argv[0])
 			}
 			store, err := s.store()

@@ -70,8 +70,8 @@ func unknownCommand(cmd *cobra.Command, argv []string) error {
 // commands lists every command: one file each.
 func commands() []func(*State) *cobra.Command {
 	return []func(*State) *cobra.Command{
-		newRun, newRerun, newBuild, newTerm, newEvent, newProject, newSecretCommand, newSchedule, newArtifact, newServer,
-		newGateway, newToken, newAudit, newInit, newInstall, newVersion, newExitCodes, newWorker,
+		newRun, newRerun, newBuild, newTerm, newEvent, newProject, newSecretCommand, newSchedule, newArtifact, newOpen, newServer,
+		newGateway, newToken, newAudit, newLogin, newLogout, newContext, newInit, newInstall, newVersion, newExitCodes, newWorker,
 	}
 }
 
@@ -82,8 +82,8 @@ func newVersion(s *State) *cobra.Command {
 		Example: "  brig version\n  brig version -o json",
 		RunE: func(*cobra.Command, []string) error {
 			v := versionInfo()
-			if output == "json" {
-				return writeJSON(s.Stdout, v)
+			if done, err := s.printObject(output, v, v.Version); done {
+				return err
 			}
 			_, err := fmt.Fprintf(s.Stdout, "brig %s (%s, %s)\n", v.Version, v.Go, v.Platform)
 			return err

@@ -68,10 +68,14 @@ the build, and follows it; Ctrl-C then ends the view, not the build.
 		Args:              args(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: s.completeProjects,
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			if s.serverURL() != "" {
+			at, err := s.target()
+			if err != nil {
+				return err
+			}
+			if at.Kind != kindLocal {
 				if len(argv) == 0 {
-					return brigade.Errorf(brigade.CodeUsage, "which project of %s?", s.serverURL()).
-						WithHint("name it, or leave --server and BRIGADE_SERVER out to run the script of this directory here")
+					return brigade.Errorf(brigade.CodeUsage, "which project? builds run elsewhere (%s): %s", at.said, at.where()).
+						WithHint("name it, or run the script of this directory here with --context local")
 				}
 				return s.runOnServer(cmd, &f, argv[0], "")
 			}
@@ -139,7 +143,7 @@ func (f *runFlags) register(cmd *cobra.Command) {
 
 // run runs a build of the project; event is the one to run again, or nil.
 func (s *State) run(cmd *cobra.Command, f *runFlags, name string, again *brigade.Build) error {
-	if err := checkOutput(f.output); err != nil {
+	if err := checkOutput(f.output, "json", "table"); err != nil {
 		return err
 	}
 	plan, err := s.plan(cmd, f, name, again)
@@ -355,7 +359,7 @@ func (s *State) view(f *runFlags) tui.View {
 		ASCII: !tui.IsUTF8(s.Getenv, s.GOOS), Verbose: f.verbose,
 		Width: size(func(w, _ int) int { return w }), Height: size(func(_, h int) int { return h }), Now: s.Now,
 	}
-	if s.remote.server != "" {
+	if s.remote != (remoteFlags{}) || s.kube.given() {
 		options.LogsCommand = func(build, job string) string { return s.command("build logs", build, "-j", job) }
 	}
 	return tui.New(options)

@@ -18,13 +18,13 @@ import (
 var serverRunFlags = []string{
 	"file", "event", "payload", "inline-payload", "commit", "ref", "level", "config", "failed",
 	"background", "no-progress", "output", "verbose",
-	"server", "token-file", "ca-file", "insecure", "no-color",
+	"server", "context", "token-file", "ca-file", "insecure", "no-color", "kubeconfig", "kube-context", "namespace",
 }
 
 // runOnServer has the server run a build of a project, or one that ran again,
 // and follows it.
 func (s *State) runOnServer(cmd *cobra.Command, f *runFlags, project, again string) error {
-	if err := checkOutput(f.output); err != nil {
+	if err := checkOutput(f.output, "json", "table"); err != nil {
 		return err
 	}
 	var local []string
@@ -34,15 +34,19 @@ func (s *State) runOnServer(cmd *cobra.Command, f *runFlags, project, again stri
 		}
 	})
 	if len(local) > 0 {
-		return brigade.Errorf(brigade.CodeUsage, "%s is about this machine, but the build runs on %s", strings.Join(local, ", "), s.serverURL()).
-			WithHint("leave it out, or leave --server out")
+		at, err := s.target()
+		if err != nil {
+			return err
+		}
+		return brigade.Errorf(brigade.CodeUsage, "%s is about this machine, but the build runs elsewhere (%s): %s", strings.Join(local, ", "), at.said, at.where()).
+			WithHint("leave it out, or run the build here with --context local")
 	}
 	e, err := s.serverEvent(f)
 	if err != nil {
 		return err
 	}
 	return s.withBackend(func(ctx context.Context, b *backend) error {
-		build, err := s.startOnServer(ctx, b.server, cmd, f, project, again, e)
+		build, err := s.startOnServer(ctx, b.place, cmd, f, project, again, e)
 		if err != nil {
 			return err
 		}
@@ -51,7 +55,7 @@ func (s *State) runOnServer(cmd *cobra.Command, f *runFlags, project, again stri
 }
 
 // startOnServer creates an event of the project, or runs a build again.
-func (s *State) startOnServer(ctx context.Context, c *client.Client, cmd *cobra.Command, f *runFlags, project, again string, e brigade.Event) (*brigade.Build, error) {
+func (s *State) startOnServer(ctx context.Context, c place, cmd *cobra.Command, f *runFlags, project, again string, e brigade.Event) (*brigade.Build, error) {
 	if again == "" {
 		build, _, err := c.Submit(ctx, project, e)
 		return build, err

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/brigadecore/brigade/v3/client"
-	"github.com/brigadecore/brigade/v3/tui"
 )
 
 func newSchedule(s *State) *cobra.Command {
@@ -23,7 +24,7 @@ func newSchedule(s *State) *cobra.Command {
 }
 
 func newScheduleList(s *State) *cobra.Command {
-	var output string
+	var f listFlags
 	var n int
 	cmd := &cobra.Command{
 		Use: "list [PROJECT]", Aliases: []string{"ls"}, Short: "List schedules and when they start builds next",
@@ -39,46 +40,66 @@ func newScheduleList(s *State) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if output == "json" {
-					return writeJSON(s.Stdout, list)
+				if f.output == "" || f.output == "table" {
+					list = perTime(list)
 				}
-				table := tui.NewTable("PROJECT", "NAME", "CRON", "TIME ZONE", "EVENT", "NEXT")
-				for _, schedule := range list {
-					s.scheduleRows(table, schedule)
-				}
-				return table.Write(s.Stdout)
+				return printList(s, &f, scheduleColumns, list)
 			})
 		},
 	}
-	outputFlag(cmd, &output)
+	addListFlags(cmd, s, &f, scheduleColumns)
 	cmd.Flags().IntVar(&n, "times", 1, "how many of the next times")
 	return cmd
 }
 
-func (s *State) scheduleRows(table *tui.Table, schedule client.Schedule) {
-	zone, event, next := schedule.TimeZone, schedule.Event, "never"
-	if zone == "" {
-		zone = "UTC"
-	}
-	if event == "" {
-		event = "cron"
-	}
-	if schedule.Paused {
-		next = "paused"
-	}
-	at, err := time.LoadLocation(zone)
-	if err != nil {
-		at = time.UTC
-	}
-	if len(schedule.Next) == 0 {
-		table.Add(schedule.Project, schedule.Name, schedule.Cron, zone, event, next)
-		return
-	}
-	for i, t := range schedule.Next {
-		if i == 0 {
-			table.Add(schedule.Project, schedule.Name, schedule.Cron, zone, event, t.In(at).Format(time.RFC3339))
-			continue
+var scheduleColumns = columns[client.Schedule]{
+	name: func(v client.Schedule) string { return v.Name },
+	all: []column[client.Schedule]{
+		{head: "PROJECT", of: func(_ printing, v client.Schedule) string { return v.Project }},
+		{head: "NAME", of: func(_ printing, v client.Schedule) string { return v.Name }},
+		{head: "CRON", of: func(_ printing, v client.Schedule) string { return v.Cron }},
+		{head: "TIME ZONE", of: func(_ printing, v client.Schedule) string { return cmp.Or(v.TimeZone, "UTC") }},
+		{head: "EVENT", of: func(_ printing, v client.Schedule) string { return cmp.Or(v.Event, "cron") }},
+		{head: "NEXT", of: nextTimes},
+		{head: "PAUSED", more: true, of: func(_ printing, v client.Schedule) string { return yesNo(v.Paused) }},
+	},
+}
+
+// perTime has a row for each of the next times.
+func perTime(list []client.Schedule) []client.Schedule {
+	var rows []client.Schedule
+	for _, v := range list {
+		if len(v.Next) == 0 {
+			rows = append(rows, v)
 		}
-		table.Add("", "", "", "", "", t.In(at).Format(time.RFC3339))
+		for _, t := range v.Next {
+			v.Next = []time.Time{t}
+			rows = append(rows, v)
+		}
 	}
+	return rows
+}
+
+// nextTimes are the next times of a schedule, in its own time zone unless
+// something else is asked for.
+func nextTimes(p printing, v client.Schedule) string {
+	zone, err := time.LoadLocation(cmp.Or(v.TimeZone, "UTC"))
+	if err != nil {
+		zone = time.UTC
+	}
+	var times []string
+	for _, t := range v.Next {
+		if p.times == "absolute" || p.times == "utc" {
+			times = append(times, p.at(t))
+		} else {
+			times = append(times, t.In(zone).Format(time.RFC3339))
+		}
+	}
+	switch {
+	case v.Paused:
+		return "paused"
+	case len(times) == 0:
+		return "never"
+	}
+	return strings.Join(times, " ")
 }

@@ -201,7 +201,7 @@ func removeSecret(p *brigade.Project, key string, setting bool) error {
 }
 
 func newSecretList(s *State) *cobra.Command {
-	var output string
+	var f listFlags
 	cmd := &cobra.Command{
 		Use: "list PROJECT", Aliases: []string{"ls"}, Short: "List the names of secrets",
 		Example: "  brig secret list acme/app\n  brig secret list acme/app -o json", Args: args(cobra.ExactArgs(1)),
@@ -212,36 +212,39 @@ func newSecretList(s *State) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return s.listSecrets(p, output)
+				return printList(s, &f, secretColumns, listSecrets(p))
 			})
 		},
 	}
-	outputFlag(cmd, &output)
+	addListFlags(cmd, s, &f, secretColumns)
 	return cmd
 }
 
-func (s *State) listSecrets(p *brigade.Project, output string) error {
-	type secret struct {
-		Name string `json:"name"`
-		Kind string `json:"kind"` // secret: scripts see it; setting: the product uses it
-	}
-	list := []secret{}
+// listedSecret is a secret of a project, without its value.
+type listedSecret struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"` // secret: scripts see it; setting: the product uses it
+}
+
+var secretColumns = columns[listedSecret]{
+	name: func(v listedSecret) string { return v.Name },
+	all: []column[listedSecret]{
+		{head: "NAME", of: func(_ printing, v listedSecret) string { return v.Name }},
+		{head: "KIND", of: func(_ printing, v listedSecret) string { return v.Kind }},
+	},
+}
+
+func listSecrets(p *brigade.Project) []listedSecret {
+	var list []listedSecret
 	for _, name := range projectfile.SecretNames(p) {
 		if key, ok := strings.CutPrefix(name, "secrets."); ok {
-			list = append(list, secret{key, "secret"})
+			list = append(list, listedSecret{key, "secret"})
 		} else {
-			list = append(list, secret{name, "setting"})
+			list = append(list, listedSecret{name, "setting"})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b secret) int { return strings.Compare(a.Kind, b.Kind) })
-	if output == "json" {
-		return writeJSON(s.Stdout, list)
-	}
-	table := tui.NewTable("NAME", "KIND")
-	for _, e := range list {
-		table.Add(e.Name, e.Kind)
-	}
-	return table.Write(s.Stdout)
+	slices.SortStableFunc(list, func(a, b listedSecret) int { return strings.Compare(a.Kind, b.Kind) })
+	return list
 }
 
 // completeSecrets completes a project, then names of its secrets.

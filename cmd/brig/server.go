@@ -50,8 +50,9 @@ The API listens on loopback only unless told otherwise. At the first start a
 token for this user is written to the file "token" in the data directory.
 
 Secrets come from the environment: BRIGADE_GITHUB_SECRET is the key of
-signatures for projects without a shared secret of their own, and the keys of
-an S3 bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`,
+signatures for projects without a shared secret of their own, the keys of an S3
+bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and the secret of the
+client of --oidc-client-id, if it has one, is BRIGADE_OIDC_CLIENT_SECRET.`,
 		Example: `  brig server --runner docker
   brig server --gateways :7744 --gateways-cert cert.pem --gateways-key key.pem
   brig server --github-app-id 123 --github-app-key app.pem --base-url https://ci.example.org`,
@@ -95,7 +96,9 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.giteaURL, "gitea-url", "", "`URL` of the Gitea or Forgejo server of projects whose repository names none")
 	fl.BoolVar(&f.checkSuiteOnPR, "check-suite-on-pr", false, "request a check suite for every pull request")
 	fl.StringVar(&f.oidc.Issuer, "oidc-issuer", "", "`URL` of an OpenID provider whose ID tokens open the API")
-	fl.StringVar(&f.oidc.Audience, "oidc-audience", "", "`audience` those tokens must be for")
+	fl.StringVar(&f.oidc.Audience, "oidc-audience", "", "`audience` those tokens must be for, besides the client of --oidc-client-id")
+	fl.StringVar(&f.oidc.ClientID, "oidc-client-id", "", "`ID` of the provider's client as which people log in, in the dashboard and with brig login; its ID tokens open the API, too")
+	fl.StringSliceVar(&f.oidc.Scopes, "oidc-scope", nil, "`scopes` that brig login asks for; default what the provider supports of profile, email, groups and offline_access")
 	fl.StringVar(&f.oidc.Claim, "oidc-claim", "groups", "`claim` of those tokens that grants look at")
 	fl.StringArrayVar(&f.oidcGrants, "oidc-grant", nil, "`VALUE=SCOPES` that a value of the claim gives, such as devs=read,event:create@acme/app; may be repeated")
 	fl.StringVar(&f.s3Bucket, "s3-bucket", "", "`name` of an S3-compatible bucket that keeps artifacts; default a directory")
@@ -205,6 +208,7 @@ func (s *State) serverOptions(f *serverFlags) (app.ServerOptions, error) {
 		return none, brigade.Errorf(brigade.CodeUsage, "there is no worker %q", f.worker).WithHint("use process or in-process")
 	}
 	opt.OIDC = f.oidc
+	opt.OIDC.ClientSecret = s.Getenv("BRIGADE_OIDC_CLIENT_SECRET")
 	for _, text := range f.oidcGrants {
 		grant, err := oidc.ParseGrant(text)
 		if err != nil {

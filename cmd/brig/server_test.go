@@ -27,15 +27,20 @@ type running struct {
 
 // serveHere starts a server whose jobs do what their DUMMY_ variables say, and
 // has the shell work on it.
-func (sh *shell) serveHere() *running {
+func (sh *shell) serveHere() *running { return sh.serveWith(func(*app.ServerOptions) {}) }
+
+// serveWith is serveHere with other options.
+func (sh *shell) serveWith(change func(o *app.ServerOptions)) *running {
 	sh.t.Helper()
 	data := filepath.Join(sh.state, "data")
 	ctx, cancel := context.WithCancel(context.Background())
-	server, err := app.NewServer(ctx, app.ServerOptions{
+	options := app.ServerOptions{
 		Options: app.Options{Dirs: app.Dirs{State: data, Cache: filepath.Join(data, "cache"), Home: sh.state}, Runner: "dummy", Grace: time.Second},
 		API:     app.Listener{Address: "127.0.0.1:0"}, Gateways: app.Listener{Address: "127.0.0.1:0"},
 		Drain: time.Second, Version: "test",
-	})
+	}
+	change(&options)
+	server, err := app.NewServer(ctx, options)
 	if err != nil {
 		sh.t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,8 @@ type State struct {
 
 	remote  remoteFlags
 	kube    kubeFlags
+	found   *target    // where commands work, once known
+	renewal sync.Mutex // of an OpenID provider's token
 	noColor bool
 	exit    int // what a command ends with when it reported the reason itself
 }

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/url"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -79,11 +77,9 @@ func (s *State) term(every time.Duration, fake bool) error {
 		return err
 	}
 	defer func() { _ = b.Close() }()
-	o.Data, o.Control, o.Source = b, termControl{s, b}, "this machine"
+	o.Data, o.Control, o.Source, o.Feed = b, termControl{s, b}, b.at.where(), b.feed
 	if b.server != nil {
-		at := b.server.URL()
-		o.Source, o.Feed = at, termFeed{b.server}
-		o.BuildURL = func(id string) string { return at + "/builds/" + url.PathEscape(id) }
+		o.BuildURL = func(id string) string { return buildURL(b.server.URL(), id) }
 	}
 	return left(term.Run(ctx, o))
 }
@@ -111,8 +107,8 @@ func (c termControl) Cancel(ctx context.Context, id string) error {
 // Rerun implements term.Control. On this machine the build runs in a process
 // of its own, with the files of the current directory.
 func (c termControl) Rerun(ctx context.Context, id string, failed bool) (string, error) {
-	if c.b.server != nil {
-		b, err := c.b.server.Rerun(ctx, id, failed, client.Overrides{})
+	if c.b.place != nil {
+		b, err := c.b.place.Rerun(ctx, id, failed, client.Overrides{})
 		if err != nil {
 			return "", err
 		}
@@ -150,26 +146,4 @@ func (f termFeed) Watch(ctx context.Context, buildID string, changed func(brigad
 		changed(c)
 		return nil
 	})
-}
-
-// openURL opens an address in the browser. The address is never one that
-// begins with a dash, and no shell sees it.
-func (s *State) openURL(address string) error {
-	argv := []string{"xdg-open", address}
-	switch s.GOOS {
-	case "darwin":
-		argv[0] = "open"
-	case "windows":
-		argv = []string{"rundll32", "url.dll,FileProtocolHandler", address}
-	}
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = s.Environ()
-	if err := cmd.Start(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			return brigade.Errorf(brigade.CodeUnavailable, "there is no browser to open %s", address)
-		}
-		return fmt.Errorf("open the browser: %w", err)
-	}
-	go func() { _ = cmd.Wait() }()
-	return nil
 }

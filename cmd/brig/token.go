@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -57,8 +58,9 @@ projects.`,
 				if err != nil {
 					return err
 				}
-				if output == "json" {
-					return writeJSON(s.Stdout, t)
+				if output == "json" || output == "yaml" {
+					_, err := s.printObject(output, t, "")
+					return err
 				}
 				fmt.Fprintf(s.Stderr, "Made the token %s (%s), which expires %s. It is not shown again:\n", t.ID, tui.Clean(t.Name, false), when(t.Expires, "never"))
 				_, err = fmt.Fprintln(s.Stdout, t.Secret)
@@ -80,14 +82,11 @@ projects.`,
 
 // when is a time for people; the zero time is otherwise.
 func when(t time.Time, otherwise string) string {
-	if t.IsZero() {
-		return otherwise
-	}
-	return t.Local().Format("2006-01-02 15:04")
+	return cmp.Or(printing{times: "absolute"}.at(t), otherwise)
 }
 
 func newTokenList(s *State) *cobra.Command {
-	var output string
+	var f listFlags
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the tokens of a server",
 		Example: "  brig token list\n  brig token list -o json", Args: args(cobra.NoArgs),
@@ -97,27 +96,31 @@ func newTokenList(s *State) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if output == "json" {
-					return writeJSON(s.Stdout, all)
-				}
-				table := tui.NewTable("ID", "NAME", "SCOPES", "PROJECTS", "EXPIRES", "LAST USED")
-				for _, t := range all {
-					projects := strings.Join(t.Projects, ",")
-					if projects == "" {
-						projects = "all"
-					}
-					expires := when(t.Expires, "never")
-					if !t.Expires.IsZero() && !s.Now().Before(t.Expires) {
-						expires = "expired"
-					}
-					table.Add(t.ID, t.Name, strings.Join(t.Scopes, ","), projects, expires, when(t.LastUsed, "never"))
-				}
-				return table.Write(s.Stdout)
+				return printList(s, &f, tokenColumns, all)
 			})
 		},
 	}
-	outputFlag(cmd, &output)
+	addListFlags(cmd, s, &f, tokenColumns)
 	return cmd
+}
+
+var tokenColumns = columns[client.Token]{
+	name: func(t client.Token) string { return t.ID },
+	all: []column[client.Token]{
+		{head: "ID", of: func(_ printing, t client.Token) string { return t.ID }},
+		{head: "NAME", of: func(_ printing, t client.Token) string { return t.Name }},
+		{head: "SCOPES", of: func(_ printing, t client.Token) string { return strings.Join(t.Scopes, ",") }},
+		{head: "PROJECTS", of: func(_ printing, t client.Token) string { return cmp.Or(strings.Join(t.Projects, ","), "all") }},
+		{head: "EXPIRES", of: func(p printing, t client.Token) string {
+			if !t.Expires.IsZero() && !p.now.Before(t.Expires) {
+				return "expired"
+			}
+			return cmp.Or(p.at(t.Expires), "never")
+		}},
+		{head: "LAST USED", of: func(p printing, t client.Token) string { return cmp.Or(p.ago(t.LastUsed), "never") }},
+		{head: "CREATED", more: true, of: func(p printing, t client.Token) string { return p.ago(t.Created) }},
+		{head: "CREATED BY", more: true, of: func(_ printing, t client.Token) string { return t.CreatedBy }},
+	},
 }
 
 func newTokenRevoke(s *State) *cobra.Command {
@@ -139,58 +142,54 @@ func newTokenRevoke(s *State) *cobra.Command {
 }
 
 func (s *State) completeTokens(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var ids []string
-	s.completing(func(ctx context.Context, b *backend) error {
-		if b.server == nil {
-			return nil
-		}
-		all, err := b.server.Tokens(ctx)
+	return s.completeFromServer(func(ctx context.Context, c *client.Client) (words []string, err error) {
+		all, err := c.Tokens(ctx)
 		for _, t := range all {
-			ids = append(ids, t.ID+"\t"+t.Name)
+			words = append(words, t.ID+"\t"+t.Name)
 		}
-		return err
+		return words, err
 	})
-	return ids, cobra.ShellCompDirectiveNoFileComp
 }
 
 func newAudit(s *State) *cobra.Command {
 	var f client.AuditFilter
-	var output string
+	var list listFlags
 	cmd := &cobra.Command{
 		Use: "audit", Short: "Show who changed what on a server", GroupID: "server",
 		Example: "  brig audit\n  brig audit --actor ci --action event.create -c 100 -o json",
 		Args:    args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			return s.withServer("changes are written down", "", func(ctx context.Context, c *client.Client) error {
-				list := []client.AuditEntry{}
-				want := f.Limit
-				for len(list) < want {
-					f.Limit = want - len(list)
-					page, next, err := c.Audit(ctx, f)
-					if err != nil {
-						return err
-					}
-					list = append(list, page...)
-					if f.Before = next; next == "" {
-						break
-					}
-				}
-				if output == "json" {
-					return writeJSON(s.Stdout, list)
-				}
-				table := tui.NewTable("TIME", "ACTOR", "ACTION", "PROJECT", "TARGET", ">STATUS", "REASON")
-				for _, e := range list {
-					table.Add(e.Time.Local().Format("2006-01-02 15:04:05"), e.Actor, e.Action, e.Project, e.Target, fmt.Sprint(e.Status), e.Reason)
-				}
-				return table.Write(s.Stdout)
+				return showList(ctx, s, &backend{}, &list, auditColumns, func(ctx context.Context) ([]client.AuditEntry, error) {
+					return pages(f.Limit, "", func(n int, before string) ([]client.AuditEntry, string, error) {
+						f := f
+						f.Limit, f.Before = n, before
+						return c.Audit(ctx, f)
+					})
+				})
 			})
 		},
 	}
-	outputFlag(cmd, &output)
+	addListFlags(cmd, s, &list, auditColumns)
+	watchFlag(cmd, &list)
 	fl := cmd.Flags()
 	fl.StringVar(&f.Actor, "actor", "", "only what the one with that `name` did")
 	fl.StringVar(&f.Action, "action", "", "only that `action`, such as project.put")
 	fl.StringVar(&f.Project, "project", "", "only what was done to that `project`")
 	fl.IntVarP(&f.Limit, "count", "c", 20, "how many entries at the most")
 	return cmd
+}
+
+var auditColumns = columns[client.AuditEntry]{
+	name: func(e client.AuditEntry) string { return e.ID },
+	all: []column[client.AuditEntry]{
+		{head: "TIME", of: func(p printing, e client.AuditEntry) string { return p.at(e.Time) }},
+		{head: "ACTOR", of: func(_ printing, e client.AuditEntry) string { return e.Actor }},
+		{head: "ACTION", of: func(_ printing, e client.AuditEntry) string { return e.Action }},
+		{head: "PROJECT", of: func(_ printing, e client.AuditEntry) string { return e.Project }},
+		{head: "TARGET", of: func(_ printing, e client.AuditEntry) string { return e.Target }},
+		{head: ">STATUS", of: func(_ printing, e client.AuditEntry) string { return fmt.Sprint(e.Status) }},
+		{head: "REASON", of: func(_ printing, e client.AuditEntry) string { return e.Reason }},
+		{head: "FROM", more: true, of: func(_ printing, e client.AuditEntry) string { return e.Remote }},
+	},
 }
