@@ -48,7 +48,7 @@ func (c *Cluster) restFor(group schema.GroupVersion) (rest.Interface, error) {
 		return nil, err
 	}
 	config := &rest.Config{
-		Host: c.URL, APIPath: "/apis", BearerToken: c.adminToken, QPS: -1,
+		Host: c.URL, APIPath: "/apis", BearerToken: c.adminToken, QPS: -1, WarningHandler: rest.NoWarnings{},
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.ca},
 		ContentConfig: rest.ContentConfig{GroupVersion: &group, NegotiatedSerializer: codecs.WithoutConversion(),
 			ContentType: protobuf, AcceptContentTypes: protobuf + ",application/json"},

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 )
 
@@ -84,7 +85,7 @@ func Open(ctx context.Context, opts Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 	// Short, for the paths of unix sockets.
-	dir, err := os.MkdirTemp("", "brigade-cluster-")
+	dir, err := os.MkdirTemp(tempDir(), "brigade-cluster-")
 	if err != nil {
 		return nil, fmt.Errorf("make the cluster's directory: %w", err)
 	}
@@ -108,7 +109,12 @@ func Open(ctx context.Context, opts Options) (_ *Cluster, err error) {
 			return nil, fmt.Errorf("prepare the node: %w", err)
 		}
 	}
-	if err := c.startControlPlane(ctx); err != nil {
+	parts, partsCtx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return c.startControlPlane(partsCtx) })
+	if opts.Node {
+		parts.Go(func() error { return c.startContainerd(partsCtx) })
+	}
+	if err := parts.Wait(); err != nil {
 		return nil, err
 	}
 	if opts.Node {
@@ -119,12 +125,22 @@ func Open(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	return c, nil
 }
 
+// tempDir is where clusters are. A real node has a /run and a /var of its own.
+func tempDir() string {
+	dir := os.TempDir()
+	if len(dir) > 40 || strings.HasPrefix(dir, "/run") || strings.HasPrefix(dir, "/var/run") || strings.HasPrefix(dir, "/var/l") {
+		return "/tmp"
+	}
+	return dir
+}
+
 // Close ends the cluster and removes all that was made for it. It returns the
 // same answer whenever called.
 func (c *Cluster) Close() error {
 	c.closing.Do(func() {
 		c.cancel(errors.New("the cluster is closed"))
 		c.tasks.Wait()
+		c.unwire()
 		c.closed = c.supervisor.close()
 		c.ports.release()
 		if _, err := os.Stat(c.Dir); err == nil {

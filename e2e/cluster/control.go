@@ -27,7 +27,6 @@ var identities = []struct{ file, user, groups string }{
 const (
 	serviceRange = "10.96.0.0/16"
 	serviceIP    = "10.96.0.1" // of the API
-	dnsIP        = "10.96.0.10"
 )
 
 func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
@@ -66,6 +65,9 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 		return err
 	}
 	if err := c.StartAPIServer(ctx); err != nil {
+		return err
+	}
+	if err := c.provideVolumes(ctx); err != nil {
 		return err
 	}
 	both, bothCtx := errgroup.WithContext(ctx)

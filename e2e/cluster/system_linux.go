@@ -41,3 +41,10 @@ func (p *ports) release() {
 	}
 	p.fds = nil
 }
+
+// overlaid reports whether a directory is on an overlay, which cannot hold
+// another.
+func overlaid(dir string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(dir, &fs) == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC
+}

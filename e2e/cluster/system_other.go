@@ -14,3 +14,5 @@ type ports struct{}
 func (p *ports) reserve() (int, error) { return 0, errors.New("a cluster needs Linux") }
 
 func (p *ports) release() {}
+
+func overlaid(string) bool { return false }

@@ -94,7 +94,7 @@ func Open(ctx context.Context, opts Options) (_ *Engine, err error) {
 			err = errors.Join(err, e.Close())
 		}
 	}()
-	rootfs, err := busybox()
+	rootfs, err := Busybox()
 	if err != nil {
 		return nil, err
 	}

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// busybox returns the files of the one image there is, as a tar archive:
+// Busybox returns the files of the one image there is, as a tar archive:
 // busybox, a link for each of its applets, and the directories that containers
 // expect.
-func busybox() ([]byte, error) {
+func Busybox() ([]byte, error) {
 	path, err := exec.LookPath("busybox")
 	if err != nil {
 		return nil, fmt.Errorf("busybox is not installed: %w", err)

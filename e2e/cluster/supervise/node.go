@@ -58,8 +58,9 @@ func (s *supervisor) pass(lines *bufio.Reader) {
 	}
 }
 
-// enterNode gives the new namespaces a /proc, a /sys and places of their own
-// for everything that a node's programs keep outside of their directories.
+// enterNode gives the new namespaces a /proc, and places of their own for what
+// a node's programs keep outside of their directories. Where they share the
+// machine's they still read it, and write above it into memory.
 func enterNode() error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
@@ -67,13 +68,17 @@ func enterNode() error {
 	if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
 	}
-	for _, dir := range []string{"/run", "/var/log", "/var/lib/cni", "/var/lib/kubelet", "/etc/cni"} {
-		if _, err := os.Stat(dir); err != nil && dir != "/run" {
-			continue
-		}
-		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=755"); err != nil {
-			return fmt.Errorf("mount %s: %w", dir, err)
-		}
+	if err := syscall.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
+		return fmt.Errorf("mount /run: %w", err)
 	}
+	for i, dir := range []string{"/var/lib", "/var/log", "/etc", "/opt", "/usr/libexec"} {
+		above := fmt.Sprintf("/run/above-%d", i)
+		_ = os.MkdirAll(above+"/files", 0o755)
+		_ = os.MkdirAll(above+"/work", 0o755)
+		options := fmt.Sprintf("lowerdir=%s,upperdir=%s/files,workdir=%s/work", dir, above, above)
+		// Without it they write to the machine's, which does little harm.
+		_ = syscall.Mount("overlay", dir, "overlay", 0, options)
+	}
+	_ = os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644)
 	return syscall.Sethostname([]byte("node"))
 }
