@@ -50,6 +50,7 @@ type Project struct {
 	Forks         Forks           `json:"forks,omitzero"`           // what pull requests from elsewhere may do
 	Registry      RegistryGateway `json:"registryGateway,omitzero"` // who may report pushed images
 	NoReports     bool            `json:"noReports,omitempty"`      // do not report build results back to the forge
+	PublicBadge   bool            `json:"publicBadge,omitempty"`    // everybody may see the badge with the state of its last build
 }
 
 // Limits bound what a project may use. Zero means the installation's limit.

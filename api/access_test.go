@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/id"
 )
 
 // TestWhoMayDoWhat tries every route as everybody.
@@ -265,7 +266,7 @@ func TestAudit(t *testing.T) {
 	if len(page.Entries) != 1 || page.Next == "" {
 		t.Errorf("%+v", page)
 	}
-	old := AuditEntry{ID: lowestID(epoch) + "0000000000000000"}
+	old := AuditEntry{ID: id.Lowest(epoch)}
 	data, _ := json.Marshal(old)
 	w.must(w.store.PutRecord(context.Background(), KindAudit, old.ID, data))
 	w.api.prune.last = time.Time{}

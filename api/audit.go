@@ -103,22 +103,9 @@ func (a *API) pruneAudit(ctx context.Context, now time.Time) {
 	if !due {
 		return
 	}
-	if _, err := a.opt.Records.DeleteRecords(ctx, KindAudit, lowestID(now.Add(-a.opt.Limits.AuditAge)), false); err != nil {
+	if _, err := a.opt.Records.DeleteRecords(ctx, KindAudit, id.Lowest(now.Add(-a.opt.Limits.AuditAge)), false); err != nil {
 		a.opt.Log.Warn("prune the audit log", "err", err)
 	}
-}
-
-// lowestID returns what the IDs made at t begin with: all that are lower are
-// older. See the ULID specification: 48 bits of milliseconds in base 32.
-func lowestID(t time.Time) string {
-	const digits = "0123456789abcdefghjkmnpqrstvwxyz"
-	ms := max(t.UnixMilli(), 0)
-	var prefix [10]byte
-	for i := len(prefix) - 1; i >= 0; i-- {
-		prefix[i] = digits[ms&31]
-		ms >>= 5
-	}
-	return string(prefix[:])
 }
 
 type auditPage struct {

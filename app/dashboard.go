@@ -66,10 +66,14 @@ func (p pageAuth) Anonymous(r *http.Request) *web.Identity {
 }
 
 func identityOf(who *api.Identity) *web.Identity {
-	return &web.Identity{
+	id := &web.Identity{
 		Name: who.Name, Kind: who.Kind, Read: who.May(api.ScopeRead), Act: who.May(api.ScopeEventCreate), Admin: who.May(api.ScopeAdmin),
-		Expires: who.Expires, Sees: who.Sees,
+		Expires: who.Expires,
 	}
+	if who.Limited() {
+		id.Sees = who.Sees
+	}
+	return id
 }
 
 // entryOf is what was done on a page, as the audit log has it.

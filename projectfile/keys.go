@@ -179,12 +179,13 @@ type own struct {
 	Forks         brigade.Forks           `json:"forks,omitzero"`
 	Registry      brigade.RegistryGateway `json:"registryGateway,omitzero"`
 	NoReports     bool                    `json:"noReports,omitempty"`
+	PublicBadge   bool                    `json:"publicBadge,omitempty"`
 }
 
 func getOwn(p *brigade.Project) (string, error) {
 	text := jsonText(own{
 		p.Limits, p.Concurrency, p.Priorities, p.Subscriptions, p.Schedules,
-		p.Retry, p.Retention, p.Forks, p.Registry, p.NoReports,
+		p.Retry, p.Retention, p.Forks, p.Registry, p.NoReports, p.PublicBadge,
 	})
 	if text == "{}" {
 		return "", nil
@@ -205,7 +206,7 @@ func setOwn(p *brigade.Project, v string) (string, error) {
 		warning = "it has settings that this version does not know"
 	}
 	p.Limits, p.Concurrency, p.Priorities, p.Subscriptions, p.Schedules = o.Limits, o.Concurrency, o.Priorities, o.Subscriptions, o.Schedules
-	p.Retry, p.Retention, p.Forks, p.Registry, p.NoReports = o.Retry, o.Retention, o.Forks, o.Registry, o.NoReports
+	p.Retry, p.Retention, p.Forks, p.Registry, p.NoReports, p.PublicBadge = o.Retry, o.Retention, o.Forks, o.Registry, o.NoReports, o.PublicBadge
 	return warning, nil
 }
 

@@ -3,7 +3,6 @@ package web
 import (
 	"crypto/rand"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
@@ -13,7 +12,7 @@ import (
 type buildData struct {
 	*brigade.Build
 	URL, ProjectURL string
-	Commit          string // its address at the forge, when that is known
+	Commit, Ref     string // their addresses at the forge, when those are known
 	Took            time.Duration
 	Queued          time.Duration
 	Timeline        *timeline
@@ -68,7 +67,7 @@ func buildPage(c *call) (*page, error) {
 		}
 	}
 	if p, err := c.web.opt.Store.Project(c.ctx(), b.ProjectID); err == nil {
-		d.Commit = forgeURL(p.Repository, b.Event.Revision.Commit)
+		d.Commit, d.Ref = revisionURLs(p.Repository, b.Event.Provider, b.Event.Revision)
 	}
 	crumbs := []crumb{{"Projects", "/"}, {b.Project, d.ProjectURL}}
 	title := b.Event.Type + " of " + b.Project + " " + stateWord(b.State)
@@ -99,18 +98,3 @@ func sinceUntil(from, to, now time.Time) time.Duration {
 }
 
 func newNonce() string { return rand.Text() }
-
-var forgeRepository = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+/[\w.-]+(/[\w.-]+)+$`)
-
-// forgeURL is the address of a commit, or of the repository when commit is
-// "", at the forge that a repository such as github.com/acme/app names.
-func forgeURL(repository, commit string) string {
-	if !forgeRepository.MatchString(repository) || commit != "" && (len(commit) < 7 || len(commit) > 64 || !isHex(commit)) {
-		return ""
-	}
-	at := "https://" + repository
-	if commit != "" {
-		at += "/commit/" + commit
-	}
-	return at
-}

@@ -3,6 +3,7 @@ package web_test
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -123,13 +124,15 @@ func (w *world) running(p *brigade.Project) *brigade.Build {
 }
 
 const (
-	attack         = `"'></textarea></script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>{{.}}`
-	hostileProject = "/projects/brigade-hostile"
+	attack          = `"'></textarea></script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>{{.}}`
+	hostileProject  = "/projects/brigade-hostile"
+	hostileDelivery = "01hostile"
 )
 
 var (
 	hostileJob   = url.PathEscape(attack)
 	hostileQuery = url.QueryEscape(attack)
+	attackScript = "events.on(" + strconv.Quote(attack) + ", f) // " + attack
 )
 
 // hostile is a build in which everything that comes from outside is an attack.
@@ -140,6 +143,7 @@ func (w *world) hostile() string {
 	p.Repository = "javascript:window.pwned=1//" + attack
 	p.Repo.CloneURL = "javascript:window.pwned=1"
 	p.DefaultScript, p.DefaultConfig = attack, attack
+	p.PublicBadge = true
 	p.Secrets = map[string]any{attack: "x"}
 	p.Schedules = []brigade.Schedule{{Name: attack, Cron: attack, Event: attack, Ref: attack, TimeZone: attack}}
 	p.Subscriptions = []brigade.Subscription{{Provider: attack, Types: []string{attack}, Filter: attack}}
@@ -147,7 +151,7 @@ func (w *world) hostile() string {
 	w.project(p)
 	failure := brigade.Errorf(brigade.CodeBuildFailed, "%s", attack).WithHint("%s", attack)
 	b := w.build(&brigade.Build{
-		ProjectID: p.ID, Project: attack, State: brigade.StateFailed, Attempt: 2, Created: now, Started: now, Ended: now.Add(time.Second), Failure: failure, Runner: attack, Script: attack, RerunOf: attack,
+		ProjectID: p.ID, Project: attack, State: brigade.StateFailed, Attempt: 2, Created: now, Started: now, Ended: now.Add(time.Second), Failure: failure, Runner: attack, Script: attackScript, RerunOf: attack,
 		Event:   brigade.Event{Provider: attack, Type: attack, Also: []string{attack}, ShortTitle: attack, LongTitle: attack, Actor: attack, CloneURL: attack, ScriptFile: attack, ScriptRef: attack, Payload: `{` + fmt.Sprintf("%q:%q", attack, attack) + `}`, Revision: brigade.Revision{Ref: attack, Commit: attack}},
 		History: []brigade.Step{{State: brigade.StateFailed, Time: now, Note: attack}}, Cancel: &brigade.CancelRequest{Time: now, Actor: attack, Reason: attack},
 	})
@@ -160,5 +164,9 @@ func (w *world) hostile() string {
 	lines := []string{attack, "\x1b[31m" + attack + "\x1b[0m", "\x1b]8;;javascript:window.pwned=1\x07link\x1b]8;;\x07", strings.Repeat("a", 20000) + attack}
 	w.log(b.ID, j.ID, 1, now, lines...)
 	w.log(b.ID, "", 1, now, lines...)
+	w.delivery(brigade.Delivery{
+		ID: hostileDelivery, Time: now, Gateway: attack, Route: attack, Project: p.ID, Remote: attack, Status: 200, Outcome: brigade.Outcome(attack), Reason: attack, Types: []string{attack}, Builds: []string{b.ID, attack},
+		Path: map[string]string{attack: attack}, Query: url.Values{attack: {attack}}, Header: map[string][]string{attack: {attack}}, Bytes: len(attack), Body: attack,
+	})
 	return b.ID
 }

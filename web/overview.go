@@ -31,6 +31,8 @@ type strip struct {
 	Bars   []bar
 	Rate   string // of success, "" when no build has ended
 	Median time.Duration
+	Trend  string // how the newer half compares with the older one; "" when that is not known
+	Slower bool
 	Label  string
 }
 
@@ -134,6 +136,34 @@ func lastID(r projectRow) string {
 	return r.Last.ID
 }
 
+// leastTrend is how many builds must have ended for a trend.
+const leastTrend = 8
+
+// trend compares the newer half of the times, which come newest first, with
+// the older half: its median, and what part of that it is.
+func (s *strip) trend(times []time.Duration) {
+	if len(times) < leastTrend {
+		return
+	}
+	half := func(part []time.Duration) time.Duration {
+		part = slices.Sorted(slices.Values(part))
+		return part[len(part)/2]
+	}
+	newer, older := half(times[:len(times)/2]), half(times[len(times)/2:])
+	if older <= 0 {
+		return
+	}
+	percent := int((newer - older) * 100 / older)
+	switch {
+	case percent >= 5:
+		s.Trend, s.Slower = strconv.Itoa(percent)+"% slower", true
+	case percent <= -5:
+		s.Trend = strconv.Itoa(-percent) + "% faster"
+	default:
+		s.Trend = "steady"
+	}
+}
+
 // makeStrip draws builds, which come newest first.
 func makeStrip(builds []*brigade.Build, now time.Time) strip {
 	var s strip
@@ -150,6 +180,7 @@ func makeStrip(builds []*brigade.Build, now time.Time) strip {
 		}
 		times = append(times, took(now, b))
 	}
+	s.trend(times)
 	highest := time.Duration(1) // one that takes far longer than usual must not make all others low
 	if ended := len(times); ended > 0 {
 		slices.Sort(times)

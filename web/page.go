@@ -39,13 +39,15 @@ type pageFunc func(*call) (*page, error)
 // view is what the templates see.
 type view struct {
 	*page
-	Who     *Identity
-	Session bool // there is something to log out of
-	CSRF    string
-	Path    string
-	Now     time.Time
-	Version string
-	Body    template.HTML // made by a template
+	Who *Identity
+	// Deliveries says that the caller may see those of all projects.
+	Deliveries bool
+	Session    bool // there is something to log out of
+	CSRF       string
+	Path       string
+	Now        time.Time
+	Version    string
+	Body       template.HTML // made by a template
 }
 
 // page serves a page, and a stream of its changes to those who ask for that.
@@ -66,6 +68,7 @@ func (c *call) view(p *page) *view {
 	v := &view{page: p, Who: c.who, Session: c.session != "", Path: c.r.URL.RequestURI(), Now: c.web.opt.Now(), Version: c.web.opt.Version}
 	if c.who != nil {
 		v.CSRF = c.formToken()
+		v.Deliveries = c.who.Sees == nil && c.web.opt.Deliveries != nil
 	}
 	return v
 }
@@ -106,7 +109,7 @@ func (w *Web) parseTemplates() (*template.Template, error) {
 		"icon":  func(s brigade.State) string { return w.assets.path(iconOf(s)) },
 		"ago":   ago, "dur": duration, "stamp": stamp, "iso": iso, "title": eventTitle, "ref": shortRef, "sha": shortCommit,
 		"projectURL": projectURL, "buildURL": buildURL, "jobURL": jobURL, "bytes": bytesOf, "word": stateWord, "took": took,
-		"artifactURL": artifactURL, "hasPrefix": strings.HasPrefix, "join": strings.Join, "shortID": shortID, "agent": agentName,
+		"artifactURL": artifactURL, "hasPrefix": strings.HasPrefix, "join": strings.Join, "shortID": shortID, "agent": agentName, "inc": func(i int) int { return i + 1 }, "bytes64": func(n int) string { return bytesOf(int64(n)) },
 	})
 	return t.ParseFS(files, "templates/*.html")
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/id"
 )
 
 const buildsPerPage = 50
@@ -23,10 +25,17 @@ type buildList struct {
 	State   brigade.State
 	Type    string
 	Text    string
+	Since   string // first day, such as 2026-11-20
+	Until   string // last day
 	Before  string
 	Next    string // address of the next page
 	Newest  string // address of the first page
 	Project bool   // all are of one project, which is not shown
+}
+
+// Filtered reports whether not all builds are asked for.
+func (l *buildList) Filtered() bool {
+	return l.Text != "" || l.State != "" || l.Type != "" || l.Since != "" || l.Until != ""
 }
 
 // listed reads the filters from the address and fills the list.
@@ -37,6 +46,15 @@ func (c *call) listed(projectID, path string) (*buildList, error) {
 		Before: cut(q.Get("before"), 64), Project: projectID != "",
 	}
 	f := brigade.BuildFilter{ProjectID: projectID, Type: l.Type, Text: l.Text, Before: l.Before, Limit: buildsPerPage}
+	if day, err := time.Parse(time.DateOnly, q.Get("since")); err == nil {
+		l.Since, f.Since = day.Format(time.DateOnly), day
+	}
+	if day, err := time.Parse(time.DateOnly, q.Get("until")); err == nil {
+		l.Until = day.Format(time.DateOnly)
+		if end := cmp.Or(id.Lowest(day.AddDate(0, 0, 1)), "0"); f.Before == "" || end < f.Before {
+			f.Before = end
+		}
+	}
 	if slices.Contains(stateChoices, l.State) {
 		f.States = []brigade.State{l.State}
 	} else {
@@ -48,7 +66,7 @@ func (c *call) listed(projectID, path string) (*buildList, error) {
 		return nil, err
 	}
 	keep := url.Values{}
-	for name, value := range map[string]string{"state": string(l.State), "type": l.Type, "q": l.Text} {
+	for name, value := range map[string]string{"state": string(l.State), "type": l.Type, "q": l.Text, "since": l.Since, "until": l.Until} {
 		if value != "" {
 			keep.Set(name, value)
 		}
@@ -91,25 +109,36 @@ func projectPage(c *call) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := c.r.URL.Query()
 	at := projectURL(p.ID, p.Name)
-	crumbs := []crumb{{"Projects", "/"}}
-	switch q.Get("view") {
-	case "settings":
-		data, err := c.settingsOf(p)
+	for _, v := range []struct {
+		name, title string
+		data        func() (any, error)
+	}{
+		{"script", "Script", func() (any, error) { return c.scriptOf(p) }},
+		{"deliveries", "Deliveries", func() (any, error) { return c.deliveriesView(p) }},
+		{"settings", "Settings", func() (any, error) { return c.settingsOf(p) }},
+		{"run", "Run an event", func() (any, error) { return c.runForm(p) }},
+	} {
+		if c.r.URL.Query().Get("view") != v.name {
+			continue
+		}
+		data, err := v.data()
 		if err != nil {
 			return nil, err
 		}
-		crumbs = append(crumbs, crumb{p.Name, at})
-		return &page{Title: "Settings of " + p.Name, Template: "settings", Section: "projects", Crumbs: crumbs, Data: data}, nil
-	case "run":
-		data, err := c.runForm(p)
-		if err != nil {
-			return nil, err
-		}
-		crumbs = append(crumbs, crumb{p.Name, at})
-		return &page{Title: "Run an event of " + p.Name, Template: "run", Section: "projects", Crumbs: crumbs, Data: data}, nil
+		return &page{Title: v.title + " of " + p.Name, Template: "project-" + v.name, Section: "projects", Crumbs: []crumb{{"Projects", "/"}, {p.Name, at}}, Data: data}, nil
 	}
+	return c.projectBuilds(p, at)
+}
+
+// deliveriesView is the view of a project's requests.
+func (c *call) deliveriesView(p *brigade.Project) (any, error) {
+	l, err := c.projectDeliveries(p)
+	return map[string]any{"Name": p.Name, "URL": projectURL(p.ID, p.Name), "View": "deliveries", "List": l}, err
+}
+
+// projectBuilds is the view of a project's builds.
+func (c *call) projectBuilds(p *brigade.Project, at string) (*page, error) {
 	l, err := c.listed(p.ID, at)
 	if err != nil {
 		return nil, err
@@ -129,8 +158,8 @@ func projectPage(c *call) (*page, error) {
 	if len(last) > 0 {
 		state = last[0].State
 	}
-	return &page{Title: p.Name, Template: "project", Section: "projects", Crumbs: crumbs, State: state, Live: l.Before == "", Data: map[string]any{
-		"Name": p.Name, "URL": at, "Repository": p.Repository, "Forge": forgeURL(p.Repository, ""), "List": l,
+	return &page{Title: p.Name, Template: "project", Section: "projects", Crumbs: []crumb{{"Projects", "/"}}, State: state, Live: l.Before == "", Data: map[string]any{
+		"Name": p.Name, "URL": at, "Repository": p.Repository, "Forge": forgeURL(p.Repository), "List": l,
 		"Strip": makeStrip(last, c.web.opt.Now()), "View": "builds",
 	}}, nil
 }
@@ -153,6 +182,8 @@ type settingsData struct {
 	Schedules       []scheduleRow
 	Problem         string // why it is not known when schedules are due
 	Script, Config  string
+	Badge, Markdown string // the image, and what shows it
+	PublicBadge     bool
 }
 
 type settingGroup struct {
@@ -171,6 +202,8 @@ func (c *call) settingsOf(p *brigade.Project) (*settingsData, error) {
 		Secrets: slices.Sorted(maps.Keys(p.Secrets)), Credentials: credentialsOf(p),
 		Subscriptions: p.Subscriptions, Script: m.String(p.DefaultScript), Config: m.String(p.DefaultConfig),
 	}
+	d.PublicBadge, d.Badge = p.PublicBadge, badgeURL(p.ID, p.Name)
+	d.Markdown = badgeMarkdown(c.base(), p.Name, d.Badge, d.URL)
 	for i := range d.Subscriptions {
 		d.Subscriptions[i].Filter = m.String(d.Subscriptions[i].Filter)
 	}

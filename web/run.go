@@ -42,6 +42,9 @@ func (c *call) runForm(p *brigade.Project) (*runData, error) {
 		}
 		d.Recent = append(d.Recent, b)
 	}
+	if kind := c.r.URL.Query().Get("type"); kind != "" && plainText(kind, 256) {
+		d.Type = kind
+	}
 	from := c.r.URL.Query().Get("from")
 	if from == "" {
 		return d, nil

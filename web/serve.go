@@ -36,6 +36,8 @@ type call struct {
 	streaming bool   // the page is made again for a stream
 	nonce     string // of the forms that a stream sends: the same page is the same text
 
+	projects []*brigade.Project // all of them, once somebody asked
+
 	// What the audit log says, filled in by handlers of forms.
 	project, target string
 }

@@ -194,7 +194,6 @@ func (w *Web) Close() { w.close.Do(func() { close(w.done) }) }
 // routes lists every address.
 func (w *Web) routes() {
 	page := func(pattern string, make pageFunc) { w.mux.Handle(pattern, w.page(make)) }
-	plain := func(pattern string, do func(*call) error) { w.mux.Handle(pattern, w.known(do)) }
 	form := func(pattern, kind string, do func(*call) (string, error)) { w.mux.Handle(pattern, w.form(kind, do)) }
 
 	w.mux.Handle("GET /assets/{hash}/{name}", http.HandlerFunc(w.assets.serve))
@@ -211,6 +210,13 @@ func (w *Web) routes() {
 	page("GET /builds", allBuilds)
 	page("GET /projects/{project...}", projectPage)
 	form("POST /projects/{project...}", "event.create", runEvent)
+
+	plain := func(pattern string, do func(*call) error) { w.mux.Handle(pattern, w.known(do)) }
+	w.mux.Handle("GET "+badgePath+"{project...}", w.open(badge))
+
+	page("GET /deliveries", allDeliveries)
+	page("GET /deliveries/{delivery}", deliveryDetails)
+	form("POST /deliveries/{delivery}/redeliver", "delivery.redeliver", redeliver)
 
 	page("GET /builds/{build}", buildPage)
 	page("GET /builds/{build}/event", eventPage)

@@ -465,3 +465,19 @@ func (w *world) large(p *brigade.Project, n int) *brigade.Build {
 	}
 	return b
 }
+
+func rootIdentity() *web.Identity {
+	return &web.Identity{Name: "root", Kind: "token", Read: true, Act: true, Admin: true}
+}
+
+func buildHref(b *brigade.Build) string { return `href="/builds/` + b.ID + `"` }
+
+// next is the address of the page after this one, "" when it is the last.
+func (a answer) next() string {
+	_, rest, ok := strings.Cut(a.body, `rel="next" href="`)
+	if !ok {
+		return ""
+	}
+	path, _, _ := strings.Cut(rest, `"`)
+	return strings.ReplaceAll(path, "&amp;", "&")
+}

@@ -221,6 +221,19 @@
 		const question = e.target.dataset.confirm;
 		if (question && !confirm(question)) e.preventDefault();
 	});
+	// A text to take elsewhere is copied, or at least selected.
+	document.addEventListener("click", async (e) => {
+		const button = e.target.closest("[data-copy]");
+		if (!button) return;
+		const field = $(button.dataset.copy);
+		field.select();
+		try {
+			await navigator.clipboard.writeText(field.value);
+			button.textContent = "Copied";
+		} catch {
+			field.focus();
+		}
+	});
 	document.addEventListener("change", (e) => { if (e.target.dataset.submit) e.target.form.requestSubmit(); });
 
 	setText($("zone"), Intl.DateTimeFormat().resolvedOptions().timeZone || "local");
