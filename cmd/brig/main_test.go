@@ -36,6 +36,7 @@ type shell struct {
 	env   map[string]string
 	stdin string
 	sig   chan os.Signal
+	now   func() time.Time // nil: time.Now
 }
 
 func newShell(t *testing.T) *shell {
@@ -72,6 +73,10 @@ func (sh *shell) brigTo(out, errs io.Writer, args ...string) int {
 }
 
 func (sh *shell) shellState(out, errs io.Writer) *State {
+	now := sh.now
+	if now == nil {
+		now = time.Now
+	}
 	sh.env["BRIGADE_STATE_DIR"], sh.env["BRIGADE_CACHE_DIR"] = filepath.Join(sh.state, "state"), filepath.Join(sh.state, "cache")
 	return &State{
 		Stdin: strings.NewReader(sh.stdin), Stdout: out, Stderr: errs, Interrupts: sh.sig,
@@ -83,7 +88,7 @@ func (sh *shell) shellState(out, errs io.Writer) *State {
 			}
 			return append(all, "PATH="+os.Getenv("PATH"))
 		},
-		Now: time.Now, GOOS: "linux", Program: os.Executable, Getwd: os.Getwd,
+		Now: now, GOOS: "linux", Program: os.Executable, Getwd: os.Getwd,
 		Home:          func() (string, error) { return sh.state, nil },
 		Terminal:      func() (int, int, bool) { return 0, 0, false },
 		InputTerminal: func() bool { return false }, Context: context.Background(),

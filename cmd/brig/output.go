@@ -69,8 +69,8 @@ func writeYAML(w io.Writer, v any) error {
 	if err := writeJSON(&text, v); err != nil {
 		return err
 	}
-	var doc yaml.Node // JSON is YAML
-	if err := yaml.Unmarshal(text.Bytes(), &doc); err != nil {
+	var doc yaml.Node // JSON is YAML, nearly
+	if err := yaml.Unmarshal([]byte(escapeForYAML(text.String())), &doc); err != nil {
 		return fmt.Errorf("write YAML: %w", err)
 	}
 	block(&doc)
@@ -80,6 +80,26 @@ func writeYAML(w io.Writer, v any) error {
 		return fmt.Errorf("write YAML: %w", err)
 	}
 	return enc.Close()
+}
+
+// escapeForYAML escapes those characters in the texts of JSON that may be there
+// as they are in JSON, but not in YAML.
+func escapeForYAML(text string) string {
+	odd := func(r rune) bool {
+		return r >= 0x7f && r < 0xa0 || r == 0xfeff || r == 0xfffe || r == 0xffff
+	}
+	if !strings.ContainsFunc(text, odd) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if odd(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // block has a document written on lines instead of in brackets. Texts keep
@@ -95,18 +115,12 @@ func block(n *yaml.Node) {
 	}
 }
 
-// plainStyle is no style where a text is read as a text without quotes.
+// plainStyle is no style where every reader of YAML takes a text for a text
+// without quotes.
 func plainStyle(text string) yaml.Style {
-	var back yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &back); err != nil || len(back.Content) != 1 {
+	written, err := yaml.Marshal(text)
+	if err != nil || string(written) != text+"\n" {
 		return yaml.DoubleQuotedStyle
 	}
-	if n := back.Content[0]; n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Value == text && n.Style == 0 && n.Anchor == "" && !hasComment(n, &back) {
-		return 0
-	}
-	return yaml.DoubleQuotedStyle
-}
-
-func hasComment(nodes ...*yaml.Node) bool {
-	return slices.ContainsFunc(nodes, func(n *yaml.Node) bool { return n.HeadComment+n.LineComment+n.FootComment != "" })
+	return 0
 }
