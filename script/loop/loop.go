@@ -42,6 +42,7 @@ type Loop struct {
 	closed  bool
 
 	// Only touched by the loop's goroutine.
+	now        time.Time // when this pass began; zero between runs
 	timers     timerHeap
 	refTimers  int
 	immediates []*immediate
@@ -102,10 +103,15 @@ func (l *Loop) Post(f func()) bool {
 	return true
 }
 
-// After runs f after d; unless unref is set the loop waits for it.
+// After runs f after d; unless unref is set the loop waits for it. d counts
+// from the beginning of the pass, as in Node: timers that one callback sets
+// run in the order of their times, however long the callback takes.
 func (l *Loop) After(d time.Duration, unref bool, f func()) (stop func()) {
+	if l.now.IsZero() {
+		l.now = time.Now()
+	}
 	l.seq++
-	t := &timer{at: time.Now().Add(d), seq: l.seq, f: f, unref: unref}
+	t := &timer{at: l.now.Add(d), seq: l.seq, f: f, unref: unref}
 	heap.Push(&l.timers, t)
 	if !unref {
 		l.refTimers++
@@ -152,7 +158,9 @@ func (l *Loop) Close() {
 // It may be called again after more was scheduled. After Stop it returns
 // ErrStopped.
 func (l *Loop) Run() error {
+	defer func() { l.now = time.Time{} }()
 	for {
+		l.now = time.Now()
 		if l.isStopped() {
 			return ErrStopped
 		}
@@ -196,7 +204,7 @@ func (l *Loop) runTimers() {
 	if len(l.timers) == 0 {
 		return
 	}
-	now, last := time.Now(), l.seq // a timer that is set meanwhile waits for the next pass
+	now, last := l.now, l.seq // a timer that is set meanwhile waits for the next pass
 	for len(l.timers) > 0 && !l.timers[0].at.After(now) && l.timers[0].seq <= last && !l.isStopped() {
 		t := heap.Pop(&l.timers).(*timer)
 		l.forget(t)

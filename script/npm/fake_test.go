@@ -77,6 +77,21 @@ func newRegistry(t testing.TB) *fakeRegistry {
 	return f
 }
 
+// put serves body at path from now on.
+func (f *fakeRegistry) put(path string, body []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.files[path] = body
+}
+
+// intercept lets before see requests first from now on: true means that it has
+// answered.
+func (f *fakeRegistry) intercept(before func(w http.ResponseWriter, r *http.Request) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.before = before
+}
+
 // ServeHTTP answers packuments with an ETag, and tarballs.
 func (f *fakeRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()

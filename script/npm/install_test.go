@@ -94,7 +94,7 @@ func TestOptionalDownloads(t *testing.T) {
 	if got := layout(t, tree); got != "a@1.0.0" || len(tree.Warnings) != 1 || len(tree.Packages) != 1 {
 		t.Errorf("%s %v", got, tree.Warnings)
 	}
-	w.reg.files[path] = body
+	w.reg.put(path, body)
 	if got := layout(t, w.install(Request{Frozen: true})); got != "a@1.0.0 opt@1.0.0" {
 		t.Error(got)
 	}
@@ -134,7 +134,7 @@ func TestCancel(t *testing.T) {
 	w.reg.add("a@1.0.0", "")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("enough")
-	w.reg.before = func(http.ResponseWriter, *http.Request) bool { cancel(why); return false }
+	w.reg.intercept(func(http.ResponseWriter, *http.Request) bool { cancel(why); return false })
 	in, err := New(Options{Cache: w.cache, Env: w.env})
 	if err != nil {
 		t.Fatal(err)

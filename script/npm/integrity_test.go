@@ -15,7 +15,7 @@ func writePEM(w io.Writer, der []byte) {
 func TestTampered(t *testing.T) {
 	w := newWorkbench(t, `{"dependencies":{"a":"1.0.0"}}`)
 	w.reg.add("a@1.0.0", "")
-	w.reg.files["/a/-/a-1.0.0.tgz"] = tgz(t, entry{name: "package/package.json", body: `{"name":"a","evil":1}`})
+	w.reg.put("/a/-/a-1.0.0.tgz", tgz(t, entry{name: "package/package.json", body: `{"name":"a","evil":1}`}))
 	w.fail(Request{}, `the tarball of "a"`, "is not the one that was published", "expected sha512-", "It is not used")
 	// Not even for an optional dependency.
 	w.write("brigade.json", `{"optionalDependencies":{"a":"1.0.0"}}`)
@@ -41,7 +41,7 @@ func TestShasum(t *testing.T) {
 	}
 	// From now on the content is known.
 	w.cache = t.TempDir()
-	w.reg.files["/a/-/a-1.0.0.tgz"] = tgz(t, entry{name: "package/index.js"})
+	w.reg.put("/a/-/a-1.0.0.tgz", tgz(t, entry{name: "package/index.js"}))
 	w.fail(Request{Frozen: true}, "is not the one")
 }
 
@@ -63,7 +63,7 @@ func TestParseIntegrity(t *testing.T) {
 func TestURLDependency(t *testing.T) {
 	w := newWorkbench(t, "")
 	w.reg.add("dep@1.0.0", "")
-	w.reg.files["/x.tgz"] = tgz(t, entry{name: "any/package.json", body: `{"name":"real","version":"3.0.0","dependencies":{"dep":"1"}}`})
+	w.reg.put("/x.tgz", tgz(t, entry{name: "any/package.json", body: `{"name":"real","version":"3.0.0","dependencies":{"dep":"1"}}`}))
 	w.write("brigade.json", `{"dependencies":{"u":"`+w.reg.url()+`x.tgz"}}`)
 	if got := layout(t, w.install(Request{SaveLock: true})); got != "dep@1.0.0 u@3.0.0" {
 		t.Error(got)
@@ -71,8 +71,8 @@ func TestURLDependency(t *testing.T) {
 	w.cache = t.TempDir()
 	w.install(Request{Frozen: true})
 	w.cache = t.TempDir()
-	w.reg.files["/x.tgz"] = tgz(t, entry{name: "any/package.json", body: `{"name":"real","version":"3.0.1"}`})
+	w.reg.put("/x.tgz", tgz(t, entry{name: "any/package.json", body: `{"name":"real","version":"3.0.1"}`}))
 	w.fail(Request{Frozen: true}, "is not the one")
-	w.reg.before = func(rw http.ResponseWriter, _ *http.Request) bool { rw.WriteHeader(http.StatusForbidden); return true }
+	w.reg.intercept(func(rw http.ResponseWriter, _ *http.Request) bool { rw.WriteHeader(http.StatusForbidden); return true })
 	w.fail(Request{Frozen: true}, "403", "No credential")
 }

@@ -42,7 +42,7 @@ func TestRetries(t *testing.T) {
 	w := newWorkbench(t, `{"dependencies":{"a":"1"}}`)
 	w.reg.add("a@1.0.0", "")
 	left := 3
-	w.reg.before = func(rw http.ResponseWriter, r *http.Request) bool {
+	w.reg.intercept(func(rw http.ResponseWriter, r *http.Request) bool {
 		if left--; left < 0 {
 			left = 3
 			return false
@@ -57,17 +57,17 @@ func TestRetries(t *testing.T) {
 			rw.WriteHeader(http.StatusBadGateway)
 		}
 		return true
-	}
+	})
 	w.install(Request{})
 	if n := len(w.reg.requests()); n != 8 {
 		t.Errorf("%d requests, want 8", n)
 	}
 	w.cache = t.TempDir()
-	w.reg.before = func(rw http.ResponseWriter, _ *http.Request) bool {
+	w.reg.intercept(func(rw http.ResponseWriter, _ *http.Request) bool {
 		rw.WriteHeader(http.StatusInternalServerError)
 		fmt.Fprint(rw, `{"error":"out of cheese"}`)
 		return true
-	}
+	})
 	w.fail(Request{}, "500", "out of cheese")
 	if n := len(w.reg.requests()); n != 1+maxRetries {
 		t.Errorf("%d requests, want %d", n, 1+maxRetries)
@@ -80,13 +80,13 @@ func TestConditionalRequests(t *testing.T) {
 	w.install(Request{SaveLock: true})
 	w.reg.requests()
 	var sent string
-	w.reg.before = func(_ http.ResponseWriter, r *http.Request) bool { sent = r.Header.Get("If-None-Match"); return false }
+	w.reg.intercept(func(_ http.ResponseWriter, r *http.Request) bool { sent = r.Header.Get("If-None-Match"); return false })
 	_ = os.Remove(filepath.Join(w.dir, LockFile))
 	w.install(Request{SaveLock: true})
 	if got := w.reg.requests(); len(got) != 1 || sent == "" {
 		t.Errorf("requests %v, If-None-Match %q", got, sent)
 	}
-	w.reg.before = nil
+	w.reg.intercept(nil)
 	w.reg.add("a@1.1.0", "")
 	_ = os.Remove(filepath.Join(w.dir, LockFile))
 	if got := layout(t, w.install(Request{SaveLock: true})); got != "a@1.1.0" {
@@ -285,9 +285,9 @@ func TestCertificates(t *testing.T) {
 		t.Errorf("warnings %v", tree.Warnings)
 	}
 	w.cache = t.TempDir()
-	reg.before = func(rw http.ResponseWriter, r *http.Request) bool {
+	reg.intercept(func(rw http.ResponseWriter, r *http.Request) bool {
 		http.Redirect(rw, r, w.reg.url()+"a", http.StatusFound)
 		return true
-	}
+	})
 	w.fail(Request{}, "from https to plain http")
 }

@@ -21,7 +21,7 @@ const cap = new EventEmitter({ captureRejections: true }); cap.on('v', async () 
   log(et.dispatchEvent(new CustomEvent('y', { detail: 5, cancelable: true }))); et.removeEventListener('y', fn); log(et.dispatchEvent(new Event('y')));
   try { et.dispatchEvent({}); } catch (err) { log(err.code, err.message); } try { new Event(); } catch (err) { log(err.code, err.message); } try { new AbortSignal(); } catch (err) { log(err.name, err.message); }
   const sig = AbortSignal.abort('why'); log(sig.aborted, sig.reason); try { sig.throwIfAborted(); } catch (err) { log(err); } const c2 = new AbortController(); c2.signal.onabort = (x) => log('onabort', x.type); c2.signal.addEventListener('abort', () => log('abort listener')); c2.abort(); c2.abort(); log(c2.signal.reason.name, c2.signal.reason.code, c2.signal.reason.message, c2.signal.reason instanceof DOMException);
-  const any = AbortSignal.any([new AbortController().signal, AbortSignal.timeout(2)]); await EventEmitter.once(any, 'abort'); log(any.reason.name, any.reason.message, any.reason.code);
+  const any = AbortSignal.any([new AbortController().signal, AbortSignal.timeout(2000)]); await EventEmitter.once(any, 'abort'); log(any.reason.name, any.reason.message, any.reason.code);
   log(new AbortController(), c2.signal, new DOMException('m', 'AbortError').code, String(new DOMException('m', 'DataCloneError')), DOMException.ABORT_ERR);
   log(EventEmitter.getEventListeners(em, 'tick').length, EventEmitter.listenerCount(em, 'error'), require('events').getMaxListeners(em)); EventEmitter.setMaxListeners(5, em); log(em.getMaxListeners());
 })();

@@ -1,4 +1,4 @@
-const { Readable, Writable, Duplex, Transform, PassThrough, pipeline, finished, Stream } = require('stream'); const sp = require('stream/promises'); const util = require('util'); const log = (...a) => console.log(...a); const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
+const { Readable, Writable, Duplex, Transform, PassThrough, pipeline, finished, Stream } = require('stream'); const sp = require('stream/promises'); const util = require('util'); const log = (...a) => console.log(...a); const sleep = (ms) => new Promise((r) => setTimeout(r, 10 * ms));
 const section = async (name, f) => { log('--- ' + name); try { await f(); } catch (e) { log('section failed', e.name, e.code, e.message); } await sleep(15); };
 const events = (s, name, list) => { for (const e of list) s.on(e, (...a) => log(name, e, a.map((x) => x instanceof Error ? x.code || x.message : Buffer.isBuffer(x) ? x.toString() : x && x._readableState ? 'stream' : x))); return s; };
 (async () => {
