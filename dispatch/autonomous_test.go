@@ -109,3 +109,32 @@ func TestAutonomousWorkersAreHandedOver(t *testing.T) {
 	}
 }
 
+func TestProjectsAreCompleted(t *testing.T) {
+	wrong := brigade.Errorf(brigade.CodeScriptLoad, "it is not there")
+	for name, fail := range map[string]*brigade.Error{"completed": nil, "incomplete": wrong} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, func(_ context.Context, run brigade.ScriptRun, _ brigade.Host) (brigade.ScriptResult, error) {
+				if run.Script != "// from elsewhere" {
+					t.Errorf("script = %q", run.Script)
+				}
+				return handled, nil
+			}, func(o *dispatch.Options) {
+				o.Complete = func(_ context.Context, p *brigade.Project) error {
+					p.DefaultScript = "// from elsewhere"
+					if fail != nil {
+						return fail
+					}
+					return nil
+				}
+			})
+			b.project.DefaultScript = ""
+			build := b.run(context.Background(), brigade.Event{Type: "exec"})
+			if (build.State == brigade.StateSucceeded) != (fail == nil) || fail != nil && build.Failure.Code != fail.Code {
+				t.Errorf("build = %+v, %v", build, build.Failure)
+			}
+			if b.project.DefaultScript != "" {
+				t.Error("the project itself was changed")
+			}
+		})
+	}
+}

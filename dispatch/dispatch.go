@@ -37,6 +37,10 @@ type Options struct {
 	Artifacts   Artifacts
 	MaxArtifact int64
 	Limits      brigade.ScriptLimits
+	// Complete fills in what a project names and does not hold, such as a
+	// default script that is kept elsewhere. It owns the project; an error
+	// fails the build. nil: projects are complete.
+	Complete func(ctx context.Context, p *brigade.Project) error
 	// Env is what a script finds in process.env besides the build's own
 	// BRIGADE_ variables.
 	Env map[string]string

@@ -186,6 +186,9 @@ func (r *run) script(ctx context.Context) (brigade.ScriptResult, error) {
 	if err != nil {
 		return brigade.ScriptResult{}, err
 	}
+	if err := r.complete(ctx); err != nil {
+		return brigade.ScriptResult{}, err
+	}
 	found, err := locate(r.project, r.build0, scripts.Dir)
 	if err != nil {
 		return brigade.ScriptResult{}, err
@@ -208,6 +211,20 @@ func (r *run) script(ctx context.Context) (brigade.ScriptResult, error) {
 		r.warnUnhandled(result)
 	}
 	return result, err
+}
+
+// complete fills in what the project names and does not hold, in a copy: the
+// project may be another build's, too. No job has been started yet.
+func (r *run) complete(ctx context.Context) error {
+	if r.d.opt.Complete == nil {
+		return nil
+	}
+	own := *r.project
+	if err := r.d.opt.Complete(ctx, &own); err != nil {
+		return err
+	}
+	r.project = &own
+	return nil
 }
 
 // fetch gets the build's files for its jobs, and returns those in which the

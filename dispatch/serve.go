@@ -240,10 +240,17 @@ func (d *Dispatcher) Shutdown(ctx context.Context) {
 		return
 	case <-ctx.Done():
 	}
+	d.HandOver()
+	<-over
+}
+
+// HandOver gives up the builds that this process runs, as they are: their jobs
+// go on where these outlive the process, and whoever claims a build next goes
+// on with it. RunBuild returns such a build unended.
+func (d *Dispatcher) HandOver() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	for _, r := range d.runs {
 		r.end(errHandover)
 	}
-	d.mu.Unlock()
-	<-over
 }

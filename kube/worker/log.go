@@ -1,0 +1,172 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lines"
+	"github.com/brigadecore/brigade/v3/kube/cluster"
+)
+
+// retryLog is how long to wait before a log is opened again that broke off.
+const retryLog = time.Second
+
+// tail copies the log of one container to emit, line by line, and goes on
+// where it was when the connection breaks off.
+type tail struct {
+	client        *cluster.Client
+	ns, pod, name string            // of the container
+	ended         func() bool       // whether the container has ended
+	changed       <-chan struct{}   // told of news about the pod
+	emit          func(text string) // takes the next line
+	flush         func()            // is called when no line is waiting; may be nil
+	skip          int               // lines that are known already
+	told          int               // lines that were emitted or skipped
+}
+
+// copy returns when the container has ended and all it printed was emitted, or
+// when its log cannot be had any more, or ctx ends.
+func (t *tail) copy(ctx context.Context) {
+	for {
+		over := t.ended() // before it is read: what comes then is all there is
+		err := t.once(ctx)
+		switch {
+		case ctx.Err() != nil, apierrors.IsNotFound(err), err == nil && over:
+			return
+		case apierrors.IsBadRequest(err) && over: // the container never started
+			return
+		}
+		timer := time.NewTimer(retryLog)
+		select {
+		case <-ctx.Done():
+		case <-t.changed: // the end of the log came before the news of the container's
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// once reads the log from its beginning to where it ends now.
+func (t *tail) once(ctx context.Context) error {
+	from, err := t.client.PodLog(ctx, t.ns, t.pod, &corev1.PodLogOptions{Container: t.name, Follow: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }()
+	t.told = max(t.skip, t.told)
+	known := t.told
+	n := 0
+	split := lines.New(lines.Options{Cap: -1, Emit: func(texts []string) {
+		for _, text := range texts {
+			if n++; n > known {
+				t.emit(text)
+				t.told = n
+			}
+		}
+		if t.flush != nil {
+			t.flush()
+		}
+	}})
+	_, err = io.Copy(split, from)
+	if err == nil { // else the last line may be half
+		err = split.Close()
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
+}
+
+// workerLog passes the log of the worker on to the host.
+type workerLog struct {
+	f     *follower
+	ctx   context.Context
+	end   context.CancelFunc
+	start sync.Once
+	over  chan struct{}
+}
+
+func (f *follower) newLog(ctx context.Context) *workerLog {
+	l := &workerLog{f: f, over: make(chan struct{})}
+	l.ctx, l.end = context.WithCancel(ctx)
+	return l
+}
+
+// begin starts to copy, once.
+func (l *workerLog) begin() {
+	l.start.Do(func() {
+		go func() {
+			defer close(l.over)
+			level := l.f.level()
+			changed, stop := l.f.w.changes(l.f.name)
+			defer stop()
+			t := &tail{
+				changed: changed,
+				client:  l.f.w.opt.Client, pod: l.f.name, name: Container, skip: l.f.known(l.ctx),
+				ended: func() bool {
+					pod, there := l.f.w.pods.Get(l.f.name)
+					return !there || pod.UID != l.f.uid || ended(pod)
+				},
+				emit: func(text string) { l.f.host.Log(level, text) },
+			}
+			t.copy(l.ctx)
+		}()
+	})
+}
+
+// rest waits for what an ended worker has printed, but not for ever.
+func (l *workerLog) rest(patience time.Duration) {
+	l.start.Do(func() { close(l.over) }) // it never began
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-l.over:
+	case <-l.ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// stop ends the copying, and returns when nothing is passed on any more.
+func (l *workerLog) stop() {
+	l.end()
+	l.start.Do(func() { close(l.over) })
+	<-l.over
+}
+
+// startMark begins the line that stands before what a pod printed.
+const startMark = "[brigade] worker pod "
+
+// known is how many lines of this pod's log are in the build's log already,
+// from before a restart: those after the line that tells of this pod. When
+// there is none, it is written.
+func (f *follower) known(ctx context.Context) int {
+	mark := startMark + f.name + " (" + string(f.uid) + ") runs the script"
+	n := -1
+	if f.w.opt.Jobs != nil {
+		stored, err := f.w.opt.Jobs.ReadLog(ctx, brigade.LogQuery{BuildID: f.run.Build.ID})
+		if err != nil {
+			f.w.opt.Log.Warn("read the worker's log of before", "build", f.run.Build.ID, "err", err)
+		}
+		for _, l := range stored {
+			switch {
+			case l.Text == mark:
+				n = 0
+			case n >= 0 && !strings.HasPrefix(l.Text, startMark):
+				n++
+			}
+		}
+	}
+	if n < 0 {
+		f.host.Log(f.level(), mark)
+		return 0
+	}
+	return n
+}
