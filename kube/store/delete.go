@@ -1,0 +1,64 @@
+package store
+
+import (
+	"context"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/brigadecore/brigade/v3/kube/cluster"
+	"github.com/brigadecore/brigade/v3/kube/objects"
+)
+
+// orphans reports whether a build has pods that do not go with its Secret: of
+// v1, or of a process that did not know the Secret. Where pods are not
+// watched, it may have. The caller holds s.mu.
+func (s *Store) orphans(e *entry) bool {
+	if s.opt.Scope != ScopeAll {
+		return true
+	}
+	for name := range e.pods {
+		if p := s.pods[name]; p != nil && !p.owned {
+			return true
+		}
+	}
+	return false
+}
+
+// deleteObjects deletes a build's Secret, the mark of its event and, with
+// orphans, what bears the build's label and belongs to nothing.
+func (s *Store) deleteObjects(ctx context.Context, e *entry, uid types.UID, orphans bool) error {
+	background := metav1.DeletePropagationBackground
+	err := s.client.Secrets("").Delete(ctx, e.secret, metav1.DeleteOptions{
+		PropagationPolicy: &background, Preconditions: &metav1.Preconditions{UID: &uid},
+	})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return cluster.Error(err)
+	}
+	if e.key.key != "" {
+		s.unmark(ctx, e.key, nil)
+	}
+	if !orphans {
+		return nil
+	}
+	of := func(component string) metav1.ListOptions {
+		return metav1.ListOptions{LabelSelector: objects.LabelHeritage + "=" + objects.Heritage + "," +
+			objects.LabelComponent + "=" + component + "," + objects.LabelBuild + "=" + e.label}
+	}
+	opt := metav1.DeleteOptions{PropagationPolicy: &background}
+	for _, remove := range []func() error{
+		func() error { return s.client.Pods("").DeleteCollection(ctx, opt, of(objects.ComponentJob)) },
+		func() error { return s.client.Pods("").DeleteCollection(ctx, opt, of(objects.ComponentBuild)) },
+		func() error { return s.client.Secrets("").DeleteCollection(ctx, opt, of(objects.ComponentJob)) },
+		func() error {
+			return s.client.PersistentVolumeClaims("").DeleteCollection(ctx, opt, of(objects.ComponentBuildStorage))
+		},
+	} {
+		if err := remove(); err != nil && !apierrors.IsNotFound(err) {
+			// The build is gone; what is left harms nobody and the vacuum finds it.
+			s.log.Warn("something of a deleted build is left", "build", e.id, "err", cluster.Error(err))
+		}
+	}
+	return nil
+}

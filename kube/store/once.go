@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/kube/cluster"
+	"github.com/brigadecore/brigade/v3/kube/objects"
+)
+
+// The methods of this file ask for what is not watched, once, and do nothing
+// where all is watched.
+
+// pageSize is how many objects one request asks for.
+const pageSize = 500
+
+// needProjects makes sure that all projects are known.
+func (s *Store) needProjects(ctx context.Context) error {
+	if err := s.open(ctx); err != nil || s.opt.Scope != ScopeOnce {
+		return err
+	}
+	s.once.Lock()
+	defer s.once.Unlock()
+	if s.once.projects {
+		return nil
+	}
+	err := s.listSecrets(ctx, objects.TypeProject, func(o *corev1.Secret) {
+		s.projectTold(cluster.Event[*corev1.Secret]{Type: cluster.Added, New: o})
+	})
+	s.once.projects = err == nil
+	return err
+}
+
+// needBuilds makes sure that the build with that ID is known, or with "" or
+// only a part of an ID, all are.
+func (s *Store) needBuilds(ctx context.Context, id string) error {
+	if err := s.open(ctx); err != nil || s.opt.Scope == ScopeAll {
+		return err
+	}
+	s.once.Lock()
+	defer s.once.Unlock()
+	s.mu.Lock()
+	known := s.entries[id] != nil
+	s.mu.Unlock()
+	if s.once.builds || known {
+		return nil
+	}
+	if objects.ValidBuildID(id) {
+		o, err := s.getSecret(ctx, objects.WorkerName(id))
+		if err != nil {
+			return err
+		}
+		if o != nil && o.Type == objects.TypeBuild {
+			s.again(o)
+			return nil
+		}
+	}
+	if s.opt.Scope != ScopeOnce {
+		return nil
+	}
+	err := s.listSecrets(ctx, objects.TypeBuild, s.again)
+	s.once.builds = err == nil
+	return err
+}
+
+func (s *Store) listSecrets(ctx context.Context, kind corev1.SecretType, take func(*corev1.Secret)) error {
+	opt := metav1.ListOptions{FieldSelector: "type=" + string(kind), Limit: pageSize}
+	for {
+		list, err := s.client.Secrets("").List(ctx, opt)
+		if err != nil {
+			return cluster.Error(err)
+		}
+		for i := range list.Items {
+			o := list.Items[i]
+			o.ManagedFields = nil
+			take(&o)
+		}
+		if opt.Continue = list.Continue; opt.Continue == "" {
+			return nil
+		}
+	}
+}
+
+// needJobs makes sure that the pods of a build are known.
+func (s *Store) needJobs(ctx context.Context, buildID string) error {
+	if s.opt.Scope != ScopeOnce {
+		return s.open(ctx)
+	}
+	if err := s.needBuilds(ctx, buildID); err != nil {
+		return err
+	}
+	s.once.Lock()
+	defer s.once.Unlock()
+	_, label, ok := s.SecretOf(buildID)
+	if !ok || s.once.pods[buildID] {
+		return nil
+	}
+	list, err := s.client.Pods("").List(ctx, metav1.ListOptions{
+		LabelSelector: objects.LabelHeritage + "=" + objects.Heritage + "," + objects.LabelBuild + "=" + label,
+	})
+	if err != nil {
+		return cluster.Error(err)
+	}
+	for i := range list.Items {
+		s.podTold(cluster.Event[*corev1.Pod]{Type: cluster.Added, New: slimPod(&list.Items[i])})
+	}
+	s.once.pods[buildID] = true
+	return nil
+}
+
+// needJob makes sure that the pods of a job's build are known.
+func (s *Store) needJob(ctx context.Context, id string) error {
+	if s.opt.Scope != ScopeOnce {
+		return s.open(ctx)
+	}
+	pod, err := s.client.Pods("").Get(ctx, id, metav1.GetOptions{})
+	if err != nil {
+		if brigade.CodeOf(cluster.Error(err)) == brigade.CodeNotFound {
+			return nil // the inner store says that there is no such job
+		}
+		return cluster.Error(err)
+	}
+	build, _ := objects.BuildID(pod.Labels[objects.LabelBuild])
+	return s.needJobs(ctx, build)
+}
