@@ -21,7 +21,7 @@ import (
 
 // clone brings the build's revision of its repository into dir, without
 // history where the server allows it.
-func clone(ctx context.Context, p *brigade.Project, b *brigade.Build, dir string, notice func(string)) error {
+func (f *Fetcher) clone(ctx context.Context, p *brigade.Project, b *brigade.Build, dir string, notice func(string)) error {
 	address := b.Event.CloneURL
 	if address == "" {
 		address = p.Repo.CloneURL
@@ -34,13 +34,13 @@ func clone(ctx context.Context, p *brigade.Project, b *brigade.Build, dir string
 	if sameHost(address, p.Repo.CloneURL) {
 		credentials = p.Repo
 	}
-	auth, err := authFor(address, credentials)
+	auth, err := f.authFor(address, credentials, notice)
 	if err != nil {
 		return err
 	}
 	notice("cloning " + redacted(address))
 	// Jobs can read the address in the clone's configuration.
-	c := cloner{address: withoutUser(address), auth: auth, dir: dir, submodules: p.Repo.InitSubmodules}
+	c := cloner{address: withoutUser(address), auth: auth, dir: dir, submodules: p.Repo.InitSubmodules, opt: &f.opt, notice: notice}
 	if err := c.checkout(ctx, b.Event.Revision); err != nil {
 		return c.explain(err, b.Event.Revision)
 	}
@@ -52,6 +52,8 @@ type cloner struct {
 	auth       transport.AuthMethod
 	dir        string
 	submodules bool
+	opt        *Options
+	notice     func(string)
 	repo       *git.Repository
 }
 
@@ -82,22 +84,14 @@ func (c *cloner) checkout(ctx context.Context, rev brigade.Revision) error {
 	return c.fetchSubmodules(ctx, c.repo, maxSubmoduleDepth)
 }
 
+// local is where what was fetched is found.
+const local = "refs/brigade/build"
+
 // fetch brings in the revision and returns its commit. A commit wins over a
 // ref; neither means the head of the default branch.
 func (c *cloner) fetch(ctx context.Context, rev brigade.Revision) (plumbing.Hash, error) {
-	const local = "refs/brigade/build"
 	if rev.Commit != "" && plumbing.IsHash(rev.Commit) {
-		hash := plumbing.NewHash(rev.Commit)
-		if err := c.get(ctx, rev.Commit+":"+local, 1); err == nil {
-			return hash, nil
-		}
-		if err := c.get(ctx, "+refs/*:refs/remotes/origin/*", 0); err != nil {
-			return plumbing.ZeroHash, err
-		}
-		if _, err := c.repo.CommitObject(hash); err != nil {
-			return plumbing.ZeroHash, fmt.Errorf("commit %s is not in the repository: %w", rev.Commit, err)
-		}
-		return hash, nil
+		return c.fetchCommit(ctx, rev)
 	}
 	name := rev.Commit
 	if name == "" {
@@ -105,7 +99,7 @@ func (c *cloner) fetch(ctx context.Context, rev brigade.Revision) (plumbing.Hash
 	}
 	var last error
 	for _, ref := range refNames(name) {
-		err := c.get(ctx, "+"+ref+":"+local, 1)
+		err := c.get(ctx, "+"+ref+":"+local, c.depth())
 		if err == nil {
 			return c.resolve(local)
 		}
@@ -117,6 +111,48 @@ func (c *cloner) fetch(ctx context.Context, rev brigade.Revision) (plumbing.Hash
 	return plumbing.ZeroHash, last
 }
 
+// depth is how many commits are fetched; 0: all.
+func (c *cloner) depth() int {
+	if c.opt.History {
+		return 0
+	}
+	return 1
+}
+
+// fetchCommit asks for the commit itself, then looks for it in what its ref
+// holds, then in everything: not every server gives out single commits.
+func (c *cloner) fetchCommit(ctx context.Context, rev brigade.Revision) (plumbing.Hash, error) {
+	hash := plumbing.NewHash(rev.Commit)
+	err := c.get(ctx, rev.Commit+":"+local, c.depth())
+	if err == nil || final(err) {
+		return hash, err
+	}
+	if rev.Ref != "" {
+		for _, ref := range refNames(rev.Ref) {
+			if err := c.get(ctx, "+"+ref+":refs/brigade/ref", 0); final(err) {
+				return plumbing.ZeroHash, err
+			}
+			if _, err := c.repo.CommitObject(hash); err == nil {
+				return hash, nil
+			}
+		}
+	}
+	if err := c.get(ctx, "+refs/*:refs/remotes/origin/*", 0); err != nil {
+		return plumbing.ZeroHash, err
+	}
+	if _, err := c.repo.CommitObject(hash); err != nil {
+		return plumbing.ZeroHash, fmt.Errorf("commit %s is not in the repository: %w", rev.Commit, err)
+	}
+	return hash, nil
+}
+
+// final reports whether asking for something else fails in the same way.
+func final(err error) bool {
+	return errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed) ||
+		errors.Is(err, transport.ErrRepositoryNotFound) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		explainHostKey(err, "") != nil || err != nil && transient(err)
+}
+
 func (c *cloner) resolve(ref string) (plumbing.Hash, error) {
 	hash, err := c.repo.ResolveRevision(plumbing.Revision(ref + "^{commit}"))
 	if err != nil {
@@ -126,14 +162,24 @@ func (c *cloner) resolve(ref string) (plumbing.Hash, error) {
 }
 
 func (c *cloner) get(ctx context.Context, spec string, depth int) error {
-	err := c.repo.FetchContext(ctx, &git.FetchOptions{
-		RemoteName: "origin", RefSpecs: []config.RefSpec{config.RefSpec(spec)},
-		Depth: depth, Auth: c.auth, Tags: git.NoTags,
-	})
-	if errors.Is(err, git.NoErrAlreadyUpToDate) {
-		return nil
+	tags := git.NoTags
+	if c.opt.History {
+		tags = git.AllTags
 	}
-	return err
+	return c.again(ctx, func() error {
+		err := c.repo.FetchContext(ctx, &git.FetchOptions{
+			RemoteName: "origin", RefSpecs: []config.RefSpec{config.RefSpec(spec)},
+			Depth: depth, Auth: c.auth, Tags: tags,
+		})
+		if errors.Is(err, git.NoErrAlreadyUpToDate) {
+			return nil
+		}
+		return err
+	})
+}
+
+func (c *cloner) again(ctx context.Context, do func() error) error {
+	return c.opt.Retry.again(ctx, c.notice, func(err error) string { return strings.ReplaceAll(err.Error(), c.address, redacted(c.address)) }, do)
 }
 
 // refNames lists what a ref as people and gateways write it may mean.
@@ -171,6 +217,12 @@ func (c *cloner) explain(err error, rev brigade.Revision) error {
 	case errors.Is(err, git.NoMatchingRefSpecError{}), errors.Is(err, plumbing.ErrObjectNotFound):
 		e.Message = fmt.Sprintf("%s has no revision %q", address, firstOf(rev.Commit, rev.Ref, "HEAD"))
 		e.Hint = "name a branch, tag or full commit with --ref or --commit"
+	case explainHostKey(err, address) != nil:
+		known := explainHostKey(err, address)
+		e.Message, e.Hint = known.Message, known.Hint
+	case strings.Contains(err.Error(), "ssh: unable to authenticate"):
+		e.Message = fmt.Sprintf("the SSH server of %s does not accept the key", address)
+		e.Hint = "add the public half of the project's sshKey to the repository's deploy keys; with a certificate, look at its principals and how long it is valid"
 	default:
 		e.Message = fmt.Sprintf("%s cannot be cloned: %s", address, strings.ReplaceAll(err.Error(), c.address, address))
 		e.Hint = "check the address and the network"
@@ -189,17 +241,20 @@ func firstOf(values ...string) string {
 
 // authFor chooses what opens the address: the SSH key for SSH addresses, the
 // token for HTTPS ones.
-func authFor(address string, repo brigade.Repo) (transport.AuthMethod, error) {
+func (f *Fetcher) authFor(address string, repo brigade.Repo, notice func(string)) (transport.AuthMethod, error) {
 	end, err := transport.NewEndpoint(address)
 	if err != nil {
 		return nil, brigade.Errorf(brigade.CodeSource, "%q is no address of a git repository", redacted(address))
 	}
 	switch end.Protocol {
 	case "ssh":
-		if repo.SSHKey == "" {
-			return nil, nil
+		if repo.SSHKey != "" {
+			return f.sshAuth(end, repo, notice)
 		}
-		return sshAuth(end.User, repo)
+		if f.opt.HostKeys.Pods {
+			return nil, brigade.Errorf(brigade.CodeSource, "%s needs an SSH key, and there is none", redacted(address)).WithHint("set the project's sshKey, or use an https address")
+		}
+		return nil, nil // the user's agent
 	case "http", "https":
 		return httpAuth(address, repo.Token)
 	}
@@ -264,22 +319,20 @@ func isLoopback(host string) bool {
 	return host == "localhost" || host == "::1" || host == "[::1]" || strings.HasPrefix(host, "127.")
 }
 
-// sshAuth makes the key method. v1 keeps keys with "$" for line ends. Hosts
-// are checked against the user's known_hosts.
-func sshAuth(user string, repo brigade.Repo) (transport.AuthMethod, error) {
-	if user == "" {
-		user = "git"
-	}
-	key := strings.ReplaceAll(repo.SSHKey, "$", "\n")
-	keys, err := ssh.NewPublicKeys(user, []byte(key), "")
+// sshAuth makes the key method. v1 keeps keys with "$" for line ends.
+func (f *Fetcher) sshAuth(end *transport.Endpoint, repo brigade.Repo, notice func(string)) (transport.AuthMethod, error) {
+	keys, err := ssh.NewPublicKeys(firstOf(end.User, "git"), []byte(lines(repo.SSHKey)), "")
 	if err != nil {
 		return nil, brigade.Errorf(brigade.CodeSource, "the project's SSH key cannot be read").
 			WithHint("it must be an unencrypted private key in PEM or OpenSSH form")
 	}
-	if repo.SSHCert == "" {
-		return keys, nil
+	if err := f.opt.HostKeys.check(keys, end, notice); err != nil {
+		return nil, err
 	}
-	public, _, _, _, err := gossh.ParseAuthorizedKey([]byte(strings.ReplaceAll(repo.SSHCert, "$", "\n")))
+	if repo.SSHCert == "" {
+		return sshKeys{keys}, nil
+	}
+	public, _, _, _, err := gossh.ParseAuthorizedKey([]byte(lines(repo.SSHCert)))
 	cert, ok := public.(*gossh.Certificate)
 	if err != nil || !ok {
 		return nil, brigade.Errorf(brigade.CodeSource, "the project's SSH certificate cannot be read").
@@ -288,7 +341,12 @@ func sshAuth(user string, repo brigade.Repo) (transport.AuthMethod, error) {
 	if keys.Signer, err = gossh.NewCertSigner(cert, keys.Signer); err != nil {
 		return nil, brigade.Errorf(brigade.CodeSource, "the project's SSH certificate does not belong to its key")
 	}
-	return keys, nil
+	return sshKeys{keys}, nil
+}
+
+// lines is a key as v1 keeps it, with its line ends back.
+func lines(key string) string {
+	return strings.TrimSpace(strings.ReplaceAll(key, "$", "\n")) + "\n"
 }
 
 // withoutUser is an http address without user and password; for others they

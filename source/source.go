@@ -32,6 +32,12 @@ type Options struct {
 	Strangers bool
 	// Temp is where copies and clones are made.
 	Temp string
+	// HostKeys say which SSH servers are trusted.
+	HostKeys HostKeys
+	// Retry says how often a clone is tried that the network breaks.
+	Retry Retry
+	// History fetches all of it, with tags, instead of the one commit.
+	History bool
 }
 
 // Fetcher fetches files as its options say.
@@ -51,7 +57,7 @@ func (f *Fetcher) Fetch(ctx context.Context, p *brigade.Project, b *brigade.Buil
 			return "", nil, brigade.Errorf(brigade.CodeSource, "the event names a repository on the server's own disk, which is not cloned").
 				WithHint("give it an http, https or ssh address")
 		}
-		return f.temp(func(dir string) error { return clone(ctx, p, b, dir, notice) })
+		return f.temp(func(dir string) error { return f.clone(ctx, p, b, dir, notice) })
 	case f.opt.Dir != "" && f.opt.TrackedOnly:
 		return f.temp(func(dir string) error { return copyTracked(ctx, f.opt.Dir, dir) })
 	case f.opt.Dir != "":

@@ -50,7 +50,7 @@ func (c *cloner) fetchSubmodule(ctx context.Context, sub *git.Submodule, depth i
 	if err != nil {
 		return fmt.Errorf("find the submodule %q: %w", name, err)
 	}
-	inner := cloner{address: remote.Config().URLs[0]}
+	inner := cloner{address: remote.Config().URLs[0], opt: c.opt, notice: c.notice}
 	if isLocal(inner.address) && !isLocal(c.address) {
 		return brigade.Errorf(brigade.CodeSource, "the submodule %q is at %s, a path of this machine", name, inner.address).
 			WithHint("give it an https or ssh address in .gitmodules")
@@ -58,7 +58,9 @@ func (c *cloner) fetchSubmodule(ctx context.Context, sub *git.Submodule, depth i
 	if sameHost(inner.address, c.address) {
 		inner.auth = c.auth
 	}
-	err = sub.UpdateContext(ctx, &git.SubmoduleUpdateOptions{Auth: inner.auth})
+	err = inner.again(ctx, func() error {
+		return sub.UpdateContext(ctx, &git.SubmoduleUpdateOptions{Auth: inner.auth})
+	})
 	if err != nil {
 		return inner.explain(fmt.Errorf("submodule %q: %w", name, err), brigade.Revision{})
 	}

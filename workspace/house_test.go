@@ -228,4 +228,3 @@ func same(t *testing.T, what string, got, want map[string]string) {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
-

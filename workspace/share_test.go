@@ -337,4 +337,3 @@ func TestCachesGo(t *testing.T) {
 		t.Error("three is still there after two hours")
 	}
 }
-
