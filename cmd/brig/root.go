@@ -71,7 +71,7 @@ func unknownCommand(cmd *cobra.Command, argv []string) error {
 func commands() []func(*State) *cobra.Command {
 	return []func(*State) *cobra.Command{
 		newRun, newRerun, newBuild, newTerm, newEvent, newProject, newSecretCommand, newSchedule, newArtifact, newOpen, newServer,
-		newGateway, newToken, newAudit, newLogin, newLogout, newContext, newInit, newInstall, newVersion, newExitCodes, newWorker, newWorkspace,
+		newGateway, newToken, newAudit, newLogin, newLogout, newContext, newInit, newInstall, newVersion, newExitCodes, newWorker, newWorkspace, newVCS,
 	}
 }
 
