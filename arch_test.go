@@ -64,7 +64,6 @@ var homes = map[string][]string{
 	"modernc.org/sqlite":                     {"store/sqlite"},
 	"github.com/jackc/pgx/":                  {"store/postgres"},
 	"k8s.io/":                                {"kube", "e2e"},
-	"github.com/go-logr/":                    {"kube"}, // how the Kubernetes libraries log
 	"sigs.k8s.io/":                           {"kube", "e2e"},
 	"golang.org/x/":                          {"*"}, // the Go project's own
 }

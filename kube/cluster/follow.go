@@ -8,14 +8,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/klog/v2"
 )
 
 // ViewOptions say what a view shows.
@@ -87,14 +85,13 @@ func Follow[T Object, L runtime.Object](ctx context.Context, r *Resource[T, L], 
 		opt: opt, handle: handle, known: map[cache.ObjectName]types.UID{},
 		synced: make(chan struct{}), refused: make(chan struct{}),
 	}
-	logger := logr.FromSlogHandler(opt.Log.Handler())
 	reflector := cache.NewReflectorWithOptions(source(f, r), newOf[T](), f, cache.ReflectorOptions{
-		Logger: &logger, Name: "brigade",
+		Name:    "brigade",
 		Backoff: &wait.Backoff{Duration: retryFirst, Cap: retryMost, Steps: 10, Factor: 2, Jitter: 0.5},
 	})
 	go func() {
 		for ctx.Err() == nil {
-			err := reflector.ListAndWatchWithContext(klog.NewContext(ctx, logger))
+			err := reflector.ListAndWatchWithContext(ctx)
 			f.lost(ctx, err)
 		}
 	}()

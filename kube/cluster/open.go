@@ -14,12 +14,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	_ "k8s.io/client-go/plugin/pkg/client/auth/oidc" // kubeconfigs that log in through OpenID Connect
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/klog/v2"
 
 	brigade "github.com/brigadecore/brigade/v3"
 )
@@ -57,16 +55,13 @@ type Client struct {
 // serviceAccount is where a pod finds its own credentials.
 const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-// logOnce keeps the libraries from writing to stderr on their own.
-var logOnce sync.Once
-
 // Open reads the configuration. It does not reach out: see Check. The error is
 // CodeUsage when the kubeconfig is missing or broken, with a hint.
 func Open(opt Options) (*Client, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	logOnce.Do(func() { klog.SetSlogLogger(opt.Log) })
+	libraries.to.Store(opt.Log)
 	config, namespace, err := load(opt)
 	if err != nil {
 		return nil, err

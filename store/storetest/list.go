@@ -145,13 +145,13 @@ func (limits Limits) testListText(t *testing.T, s brigade.Store) {
 	upper := build(3)
 	upperID := "01KUPPER"
 	if limits.ULIDs {
-		upperID = "01kupper"
+		upperID = "01akupper"
 	}
 	upper.ID, upper.ProjectID, upper.Event.Type = upperID, "brigade-other", "other"
 	create(t, s, b, build(2), upper)
 	for f, want := range map[*brigade.BuildFilter]string{
 		{Text: "kupper"}: upperID, {Text: "KUPPER"}: upperID, {Text: "acme", Type: "other"}: upperID,
-		{Text: "acme", ProjectID: "brigade-other"}: upperID,
+		{Text: "acme", ProjectID: "brigade-other"}: upperID, {Text: "acme", Before: "01k", Limit: 9}: upperID,
 		{Text: "acme", Limit: 1}: "01kabcdef", {Text: "rocket", States: []brigade.State{brigade.StatePending}}: "01kabcdef",
 	} {
 		got, err := s.ListBuilds(t.Context(), *f)
@@ -159,9 +159,6 @@ func (limits Limits) testListText(t *testing.T, s brigade.Store) {
 		if len(got) != 1 || got[0].ID != want {
 			t.Errorf("%+v finds %d builds, want %s", *f, len(got), want)
 		}
-	}
-	if got, err := s.ListBuilds(t.Context(), brigade.BuildFilter{Text: "acme", Before: "01k", Limit: 9}); err != nil || len(got) != 1 && !limits.ULIDs {
-		t.Errorf("before the lower-case IDs there are %d builds, %v", len(got), err)
 	}
 	must(t, s.DeleteBuild(t.Context(), upper.ID))
 	for text, want := range map[string]int{
