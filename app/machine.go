@@ -27,7 +27,7 @@ func (machine) open(ctx context.Context, s *Server) error {
 	return nil
 }
 
-func (machine) fit(*Server, *dispatch.Options) {}
+func (machine) fit(context.Context, *Server, *dispatch.Options) error { return nil }
 
 // takeOver goes on with what a server of this machine ran which is gone.
 func (machine) takeOver(ctx context.Context, s *Server) { s.adopt(ctx, ownerIsGone) }

@@ -47,7 +47,7 @@ func (s *Server) makeFeed(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) makeDispatcher(context.Context) error {
+func (s *Server) makeDispatcher(ctx context.Context) error {
 	opt := dispatch.Options{
 		Store: s.Store, Feed: s.feed, Worker: s.worker(), Runner: s.Runner,
 		Source: trees{source.New(source.Options{Clone: true, Optional: true, Strangers: true, Temp: s.sourceDir()})},
@@ -55,8 +55,10 @@ func (s *Server) makeDispatcher(context.Context) error {
 		Artifacts: s.artifacts, LogCap: s.opt.LogCap, Limits: s.opt.Options.Limits, Env: s.opt.Worker.ScriptEnv, Trace: s.opt.Traces != "",
 		Room: roomIn(s.opt.Dirs.State), Patience: patience, Now: s.opt.Now, Log: s.opt.Log,
 	}
-	s.site.fit(s, &opt)
-	var err error
+	err := s.site.fit(ctx, s, &opt)
+	if err != nil {
+		return err
+	}
 	s.dispatcher, err = dispatch.New(opt)
 	return err
 }

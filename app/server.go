@@ -72,7 +72,7 @@ type site interface {
 	// open sets the server's Store, Runner and artifacts.
 	open(ctx context.Context, s *Server) error
 	// fit changes what the dispatcher is made of.
-	fit(s *Server, opt *dispatch.Options)
+	fit(ctx context.Context, s *Server, opt *dispatch.Options) error
 	// takeOver prepares the builds of before, once everything is made.
 	takeOver(ctx context.Context, s *Server)
 	// background runs until ctx ends, beside builds.

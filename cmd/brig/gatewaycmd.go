@@ -16,12 +16,12 @@ var outcomes = []string{"accepted", "repeat", "ignored", "refused", "failed"}
 
 func newGateway(s *State) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "gateway", Short: "Look at what came in through gateways", GroupID: "server",
+		Use: "gateway", Short: "Look at what came in through gateways, and serve those of a cluster", GroupID: "server",
 		Example: "  brig gateway deliveries --outcome refused\n  brig gateway redeliver 01hxyz",
 		Args:    unknownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDeliveries(s), newRedeliver(s))
+	cmd.AddCommand(newDeliveries(s), newRedeliver(s), newGatewayServe(s))
 	return cmd
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/api/oidc"
@@ -64,12 +65,29 @@ client of --oidc-client-id, if it has one, is BRIGADE_OIDC_CLIENT_SECRET.`,
 }
 
 func (f *serverFlags) register(cmd *cobra.Command) {
+	f.drain, f.maxBuilds, f.api.Address, f.gateways.Address = 30*time.Second, 16, "127.0.0.1:7745", "127.0.0.1:7744"
+	f.shared(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.runner, "runner", "docker", "what runs the jobs: docker, process (no isolation from strangers), dummy")
+	fl.StringVar(&f.worker, "worker", "process", "what runs scripts: process (one each) or in-process")
+	fixed(cmd, "runner", "docker", "process", "dummy")
+	fixed(cmd, "worker", "process", "in-process")
+}
+
+// fixed completes a flag with the values it can have.
+func fixed(cmd *cobra.Command, flag string, values ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// shared registers what a server and a controller have in common. Defaults that
+// differ are in f.
+func (f *serverFlags) shared(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.data, "data", "", "`directory` of the database and of everything else the server keeps")
-	fl.StringVar(&f.api.Address, "api", "127.0.0.1:7745", "`address` of the API")
+	fl.StringVar(&f.api.Address, "api", f.api.Address, "`address` of the API")
 	fl.StringVar(&f.api.CertFile, "api-cert", "", "TLS certificate `file` of the API")
 	fl.StringVar(&f.api.KeyFile, "api-key", "", "TLS key `file` of the API")
-	fl.StringVar(&f.gateways.Address, "gateways", "127.0.0.1:7744", "`address` of the gateways")
+	fl.StringVar(&f.gateways.Address, "gateways", f.gateways.Address, "`address` of the gateways")
 	fl.StringVar(&f.gateways.CertFile, "gateways-cert", "", "TLS certificate `file` of the gateways")
 	fl.StringVar(&f.gateways.KeyFile, "gateways-key", "", "TLS key `file` of the gateways")
 	fl.BoolVar(&f.anonymous, "anonymous", false, "processes of this machine, jobs and scripts among them, need no token for the API")
@@ -77,24 +95,18 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.origins, "cors-origin", nil, "`site` whose pages may use the API; may be repeated")
 	fl.StringArrayVar(&f.proxies, "trusted-proxy", nil, "`address` or network of a proxy whose X-Forwarded-For is believed; may be repeated")
 	fl.StringVar(&f.baseURL, "base-url", "", "`URL` under which people reach the API, for links in reports")
-	fl.StringVar(&f.runner, "runner", "docker", "what runs the jobs: docker, process (no isolation from strangers), dummy")
-	fl.StringVar(&f.worker, "worker", "process", "what runs scripts: process (one each) or in-process")
-	fl.IntVar(&f.maxBuilds, "max-builds", 16, "builds that run at once")
+	fl.IntVar(&f.maxBuilds, "max-builds", f.maxBuilds, "builds that run at once")
 	fl.IntVar(&f.maxJobs, "max-jobs", 0, "jobs that run at once; 0 is no limit")
 	fl.DurationVar(&f.grace, "grace", 10*time.Second, "time a job has to end after it was told to")
-	fl.DurationVar(&f.drain, "drain", 30*time.Second, "time builds have after the first signal, before they are handed over")
+	fl.DurationVar(&f.drain, "drain", f.drain, "time builds have after the first signal, before they are handed over")
 	fl.DurationVar(&f.scriptTimeout, "script-timeout", 24*time.Hour, "longest a script may live; 0 is no limit")
 	fl.StringVar(&f.scriptMemory, "script-memory", "512Mi", "memory a script may use")
 	fl.StringVar(&f.logCap, "log-cap", "10Mi", "how much of each log, and of each job's result, is kept")
 	fl.StringVar(&f.keepAge, "keep-age", "720h", "how long builds are kept, such as 720h or 30d; 0 is for ever")
 	fl.StringVar(&f.keepFailedAge, "keep-failed-age", "", "how long failed builds are kept; default as the others")
 	fl.IntVar(&f.keepCount, "keep-count", 0, "how many builds of each project are kept; 0 is all")
-	fl.Int64Var(&f.githubAppID, "github-app-id", 0, "`ID` of the GitHub App")
-	fl.StringVar(&f.githubAppKey, "github-app-key", "", "`file` with the GitHub App's private key")
-	fl.StringVar(&f.githubURL, "github-url", "", "API `URL` of the GitHub Enterprise server the App belongs to")
 	fl.StringVar(&f.gitlabURL, "gitlab-url", "", "`URL` of the GitLab server of projects whose repository names none; default https://gitlab.com")
 	fl.StringVar(&f.giteaURL, "gitea-url", "", "`URL` of the Gitea or Forgejo server of projects whose repository names none")
-	fl.BoolVar(&f.checkSuiteOnPR, "check-suite-on-pr", false, "request a check suite for every pull request")
 	fl.StringVar(&f.oidc.Issuer, "oidc-issuer", "", "`URL` of an OpenID provider whose ID tokens open the API")
 	fl.StringVar(&f.oidc.Audience, "oidc-audience", "", "`audience` those tokens must be for, besides the client of --oidc-client-id")
 	fl.StringVar(&f.oidc.ClientID, "oidc-client-id", "", "`ID` of the provider's client as which people log in, in the dashboard and with brig login; its ID tokens open the API, too")
@@ -107,14 +119,24 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.s3Prefix, "s3-prefix", "", "`path` in the bucket")
 	fl.BoolVar(&f.s3PathStyle, "s3-path-style", false, "put the bucket into the path of URLs, as most services but Amazon's want it")
 	fl.StringVar(&f.traces, "traces", "", "`URL` of an OpenTelemetry collector (OTLP over HTTP), such as http://localhost:4318")
+	f.gatewaySettings(fl)
+	f.logging(cmd)
+}
+
+// gatewaySettings registers what gateways need to know.
+func (f *serverFlags) gatewaySettings(fl *pflag.FlagSet) {
+	fl.Int64Var(&f.githubAppID, "github-app-id", 0, "`ID` of the GitHub App")
+	fl.StringVar(&f.githubAppKey, "github-app-key", "", "`file` with the GitHub App's private key")
+	fl.StringVar(&f.githubURL, "github-url", "", "API `URL` of the GitHub Enterprise server the App belongs to")
+	fl.BoolVar(&f.checkSuiteOnPR, "check-suite-on-pr", false, "request a check suite for every pull request")
+}
+
+// logging registers how to log.
+func (f *serverFlags) logging(cmd *cobra.Command) {
+	fl := cmd.Flags()
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
-	fixed := func(flag string, values ...string) {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	}
-	fixed("runner", "docker", "process", "dummy")
-	fixed("worker", "process", "in-process")
-	fixed("log-format", "text", "json")
+	fixed(cmd, "log-format", "text", "json")
 }
 
 // serve runs the server until a signal.
@@ -147,8 +169,8 @@ func (s *State) serve(f *serverFlags) error {
 	return server.Run(ctx)
 }
 
-// serverSignals makes the first signal drain, the second kill the jobs.
-func (s *State) serverSignals(finished <-chan struct{}, cancel func(), server *app.Server) {
+// serverSignals makes the first signal drain, the second end at once.
+func (s *State) serverSignals(finished <-chan struct{}, cancel func(), server interface{ Kill() }) {
 	for n := 1; ; n++ {
 		select {
 		case <-finished:

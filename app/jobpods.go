@@ -1,0 +1,37 @@
+package app
+
+import (
+	"github.com/brigadecore/brigade/v3/kube/cluster"
+	"github.com/brigadecore/brigade/v3/kube/pods"
+)
+
+// JobPods say how jobs run in a cluster, where their project or script does
+// not. Its JSON goes to worker pods, see JobOptionsEnv.
+type JobPods struct {
+	// VCSImage fetches the files for projects that name no image of their own,
+	// by VCSCommand; "": those get none, as in v1.
+	VCSImage   string   `json:"vcsImage,omitempty"`
+	VCSCommand []string `json:"vcsCommand,omitempty"`
+	// BuildStorage and Cache are pvc-rwx, pvc-rwo or workspace.
+	BuildStorage      string `json:"buildStorage,omitempty"`
+	Cache             string `json:"cache,omitempty"`
+	BuildStorageClass string `json:"buildStorageClass,omitempty"`
+	CacheStorageClass string `json:"cacheStorageClass,omitempty"`
+	// ServiceAccount is that of jobs that name none, ServiceAccounts a regular
+	// expression for those they may name.
+	ServiceAccount  string `json:"serviceAccount,omitempty"`
+	ServiceAccounts string `json:"serviceAccounts,omitempty"`
+	// Overlay lists what scripts may set with job.pod; nil is the default.
+	Overlay []string `json:"overlay,omitempty"`
+	// Restricted gives pods what the Pod Security Standard of that name asks for.
+	Restricted bool `json:"restricted,omitempty"`
+}
+
+func (j JobPods) options(client *cluster.Client) pods.Options {
+	return pods.Options{
+		Cluster: client, VCSImage: j.VCSImage, VCSCommand: j.VCSCommand,
+		BuildStorage: pods.StorageMode(j.BuildStorage), Cache: pods.StorageMode(j.Cache),
+		BuildStorageClass: j.BuildStorageClass, CacheStorageClass: j.CacheStorageClass,
+		ServiceAccount: j.ServiceAccount, ServiceAccounts: j.ServiceAccounts, Overlay: j.Overlay, Restricted: j.Restricted,
+	}
+}
