@@ -1,7 +1,7 @@
 # make prints what there is; every target is a line of shell that works without make.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test lint format vet cross examples bench fault docs engine clean
+.PHONY: help build demo check test lint format vet cross image examples bench fault docs engine cluster clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -16,7 +16,7 @@ check: ## everything a change has to pass, the same as CI
 	sh scripts/check.sh
 
 test: ## the tests, with the race detector
-	CHECK_ONLY=test sh scripts/check.sh
+	CHECK_ONLY="cluster test" sh scripts/check.sh
 
 lint: ## the linter, pinned in tools/go.mod
 	CHECK_ONLY=lint sh scripts/check.sh
@@ -29,6 +29,9 @@ vet: ## go vet for linux, macOS and Windows
 
 cross: ## the program for every platform, to dist/, with sizes
 	sh scripts/cross.sh
+
+image: ## the image for amd64 and arm64, to dist/brig-image.tar; no container engine needed
+	go run ./deploy/image
 
 examples: ## only the examples, on every runner that is here
 	go test -count=1 -run TestExamples -v ./e2e
@@ -44,6 +47,9 @@ docs: ## write again what is generated in docs/reference
 
 engine: ## start a container engine for tests, until Ctrl-C
 	go run ./e2e/engine/cmd/engine
+
+cluster: ## start a Kubernetes for tests, until Ctrl-C; ARGS=-node with a real node
+	go run ./e2e/cluster/cmd/cluster $(ARGS)
 
 clean: ## remove what was built
 	rm -rf bin dist

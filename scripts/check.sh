@@ -6,10 +6,11 @@
 # (Debian, as root), and what cannot be had fails.
 #
 #   CI=true           skip nothing
-#   CHECK_ONLY="a b"  only these steps: format vet lint test bench cross
+#   CHECK_ONLY="a b"  only these steps: format vet lint cluster test bench cross
 set -eu
 cd "$(dirname "$0")/.."
 
+export PATH="$PATH:/usr/sbin:/sbin" # where ip and iptables are
 export GOTOOLCHAIN=local GOFLAGS=-buildvcs=false
 ci=${CI:-false}
 skipped=""
@@ -30,12 +31,16 @@ need() {
 	have "$1" && return 0
 	[ "$ci" = true ] || [ "${CHECK_INSTALL:-}" = true ] || return 1
 	have apt-get && [ "$(id -u)" = 0 ] || return 1
-	if [ -z "${apt_updated-}" ]; then
-		apt-get -qq update >/dev/null 2>&1 || true
-		apt_updated=true
-	fi
-	echo "installing $2"
-	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $2 >/dev/null 2>&1 && have "$1"
+	for attempt in 1 2 3; do # mirrors have their moments
+		if [ -z "${apt_updated-}" ] || [ "$attempt" -gt 1 ]; then
+			apt-get -qq update >/dev/null 2>&1 || true
+			apt_updated=true
+		fi
+		echo "installing $2"
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $2 >/dev/null 2>&1 && have "$1" && return 0
+		sleep 5
+	done
+	return 1
 }
 
 # The tests start an engine of their own (e2e/engine) when they find these.
@@ -43,6 +48,17 @@ find_engine() {
 	for pair in podman:podman runc:runc busybox:busybox-static newuidmap:uidmap; do
 		[ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && need "${pair%%:*}" "${pair##*:}" && continue
 		skip "jobs in containers: that needs Linux, root, podman, runc, busybox-static and uidmap"
+		return 0
+	done
+}
+
+# The tests start a Kubernetes of their own (e2e/cluster) when it is built, and
+# with these a real node.
+find_node() {
+	for pair in containerd:containerd runc:runc busybox:busybox-static ip:iproute2 iptables:iptables \
+		/usr/lib/cni/bridge:containernetworking-plugins; do
+		[ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && need "${pair%%:*}" "${pair##*:}" && continue
+		skip "pods on a real node: that needs Linux, root, containerd, runc, containernetworking-plugins, busybox-static, iproute2 and iptables"
 		return 0
 	done
 }
@@ -81,6 +97,16 @@ step_lint() {
 	bin/golangci-lint run --allow-parallel-runners ./...
 }
 
+step_cluster() {
+	say "cluster: a Kubernetes for the tests, built from its modules"
+	find_node
+	if [ "$ci" = true ]; then
+		go run ./e2e/cluster/cmd/cluster -build
+	elif ! go run ./e2e/cluster/cmd/cluster -check; then
+		skip "what needs Kubernetes, or a real node: see above"
+	fi
+}
+
 step_test() {
 	say "test: go test, every example on every runner that is here"
 	find_engine
@@ -92,7 +118,7 @@ step_test() {
 		race=""
 	fi
 	[ -z "$race" ] || export CGO_ENABLED=1
-	go test $race -timeout 12m ./...
+	go test $race -timeout 30m ./...
 	unset CGO_ENABLED
 }
 
@@ -106,7 +132,7 @@ step_cross() {
 	sh scripts/cross.sh
 }
 
-for step in ${CHECK_ONLY:-format vet lint test bench cross}; do
+for step in ${CHECK_ONLY:-format vet lint cluster test bench cross}; do
 	started=$(date +%s)
 	"step_$step"
 	echo "-- $step: $(($(date +%s) - started)) s"

@@ -32,6 +32,8 @@ type Options struct {
 	// Progress gets a line now and then when something takes long; nil drops
 	// them.
 	Progress io.Writer
+	// Keep leaves Dir where it is at the end, for its logs.
+	Keep bool
 	// Build builds Kubernetes when it is not in the cache, which takes minutes.
 	// Without it Open returns ErrNotBuilt.
 	Build bool
@@ -99,8 +101,10 @@ func Open(ctx context.Context, opts Options) (_ *Cluster, err error) {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if _, err := c.supervisor.ask(ctx, request{Op: "remove", Paths: []string{dir}}); err != nil {
-		return nil, err
+	if !opts.Keep {
+		if _, err := c.supervisor.ask(ctx, request{Op: "remove", Paths: []string{dir}}); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the cluster did not start in "+patience.String()))
 	defer cancel()
@@ -143,7 +147,7 @@ func (c *Cluster) Close() error {
 		c.unwire()
 		c.closed = c.supervisor.close()
 		c.ports.release()
-		if _, err := os.Stat(c.Dir); err == nil {
+		if _, err := os.Stat(c.Dir); err == nil && !c.opts.Keep {
 			c.closed = errors.Join(c.closed, fmt.Errorf("%s is still there", c.Dir))
 		}
 	})

@@ -121,7 +121,9 @@ func (c *Cluster) prepareNode(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	// An image that nobody has is to fail at once.
+	_, err = c.supervisor.ask(ctx, request{Op: "bind", Node: true, Paths: []string{c.path("resolv.conf"), "/etc/resolv.conf"}})
+	return err
 }
 
 // startContainerd starts what runs containers, and makes the images.

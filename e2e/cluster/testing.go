@@ -111,9 +111,11 @@ func unavailable(t testing.TB, err error) {
 func (c *Cluster) showLogs(t testing.TB) {
 	t.Helper()
 	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet"} {
-		if _, err := os.Stat(c.path(name + ".log")); err == nil {
-			t.Logf("the last lines of %s:\n%s", name, c.Log(name))
+		if _, err := os.Stat(c.path(name + ".log")); err != nil {
+			continue
 		}
+		lines := strings.Split(c.Log(name), "\n")
+		t.Logf("the last lines of %s:\n%s", name, strings.Join(lines[max(0, len(lines)-8):], "\n"))
 	}
 }
 

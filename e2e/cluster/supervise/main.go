@@ -30,7 +30,7 @@ import (
 // request is a line of the input.
 type request struct {
 	ID   int    `json:"id"`
-	Op   string `json:"op"`             // start, stop, run, remove, node
+	Op   string `json:"op"`             // start, stop, run, remove, node, bind
 	Node bool   `json:"node,omitempty"` // for the supervisor of the node
 	// Name of the program; a program's log is in the file of its name.
 	Name   string   `json:"name,omitempty"`
@@ -38,8 +38,9 @@ type request struct {
 	Env    []string `json:"env,omitempty"`
 	Dir    string   `json:"dir,omitempty"`
 	Signal int      `json:"signal,omitempty"`
-	// Paths to remove at the end, in the order given. Those below
-	// /sys/fs/cgroup are control groups.
+	// Paths to remove at the end, in the order given; those below
+	// /sys/fs/cgroup are control groups. For bind: a file, and where it is to
+	// be seen.
 	Paths []string `json:"paths,omitempty"`
 }
 
@@ -128,6 +129,8 @@ func (s *supervisor) serve(r request) {
 		s.stop(r.Name, syscall.Signal(r.Signal))
 	case "remove":
 		s.remove = append(s.remove, r.Paths...)
+	case "bind":
+		err = bind(r.Paths)
 	case "node":
 		if err = s.startNode(r); err == nil {
 			return // it answers itself

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -81,4 +82,26 @@ func enterNode() error {
 	}
 	_ = os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644)
 	return syscall.Sethostname([]byte("node"))
+}
+
+// bind shows a file in the place of another, on the node only.
+func bind(paths []string) error {
+	if len(paths) != 2 {
+		return fmt.Errorf("bind wants two paths, not %d", len(paths))
+	}
+	from, to := paths[0], paths[1]
+	if target, err := os.Readlink(to); err == nil && filepath.IsAbs(target) {
+		to = target // perhaps into /run, which is empty
+	} else if err == nil {
+		to = filepath.Join(filepath.Dir(to), target)
+	}
+	if _, err := os.Stat(to); err != nil {
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, nil, 0o644); err != nil {
+			return err
+		}
+	}
+	return syscall.Mount(from, to, "", syscall.MS_BIND, "")
 }
