@@ -48,7 +48,11 @@ func (s *Store) takeNew(ctx context.Context, e *entry, o *corev1.Secret) error {
 	e.uid, e.version, e.stored, e.legacy, e.label = o.UID, version(o), true, legacy, found.Label
 	s.setKey(e, b)
 	e.asked = b.Cancel != nil && b.State == brigade.StatePending
+	lost := legacy && s.synced && s.pods[e.secret] == nil
 	s.mu.Unlock()
+	if lost {
+		s.tell.add(func() { s.legacyPod(e, nil) })
+	}
 	if isNew && !legacy {
 		s.changed(brigade.Change{BuildID: b.ID, Build: withoutLarge(b)})
 	}
@@ -219,10 +223,18 @@ func (s *Store) settle(ctx context.Context) error {
 		}
 		filter.Before = page[len(page)-1].ID
 	}
+	s.settleLegacy()
+	return nil
+}
+
+// settleLegacy ends the builds of v1 whose worker pods are gone. The pods are
+// known by then.
+func (s *Store) settleLegacy() {
 	s.mu.Lock()
+	s.synced = true
 	var legacy []*entry
 	for _, e := range s.entries {
-		if e.legacy && !e.pods[e.secret] {
+		if e.legacy && s.pods[e.secret] == nil {
 			legacy = append(legacy, e)
 		}
 	}
@@ -230,7 +242,6 @@ func (s *Store) settle(ctx context.Context) error {
 	for _, e := range legacy {
 		s.legacyPod(e, nil)
 	}
-	return nil
 }
 
 // withoutLarge is a copy of b as ListBuilds gives it.

@@ -18,7 +18,7 @@ func (s *Store) orphans(e *entry) bool {
 	if s.opt.Scope != ScopeAll {
 		return true
 	}
-	for name := range e.pods {
+	for _, name := range s.podsOf[e.id] {
 		if p := s.pods[name]; p != nil && !p.owned {
 			return true
 		}

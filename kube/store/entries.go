@@ -23,15 +23,14 @@ type entry struct {
 	// Guarded by Store.mu.
 	id, secret, label string
 	uid               types.UID
-	version           uint64          // of the newest state that the inner store has
-	stored            bool            // the inner store has it
-	slim              bool            // the inner store has it without payload, script and config
-	legacy            bool            // v1 has started it, and its worker pod says how it goes
-	asked             bool            // somebody asked for its end in the Secret
-	key               eventKey        // of its event
-	late              *corev1.Secret  // told while somebody changed it
-	lateGone          bool            // and that it was deleted
-	pods              map[string]bool // names of its pods
+	version           uint64         // of the newest state that the inner store has
+	stored            bool           // the inner store has it
+	slim              bool           // the inner store has it without payload, script and config
+	legacy            bool           // v1 has started it, and its worker pod says how it goes
+	asked             bool           // somebody asked for its end in the Secret
+	key               eventKey       // of its event
+	late              *corev1.Secret // told while somebody changed it
+	lateGone          bool           // and that it was deleted
 }
 
 type eventKey struct{ projectID, key string }
@@ -78,7 +77,7 @@ func (s *Store) reserve(id string) (*entry, bool) {
 	if e := s.entries[id]; e != nil {
 		return e, false
 	}
-	e := &entry{id: id, secret: objects.WorkerName(id), label: id, pods: map[string]bool{}}
+	e := &entry{id: id, secret: objects.WorkerName(id), label: id}
 	e.changing.Lock()
 	s.entries[id], s.names[e.secret] = e, e
 	return e, true
@@ -147,7 +146,7 @@ func (s *Store) newcomer(o *corev1.Secret) *entry {
 		s.client.Emit(context.Background(), o, cluster.Warning, "Discarded", err.Error())
 		return nil
 	}
-	e := &entry{id: b.ID, secret: o.Name, label: b.Label, pods: map[string]bool{}}
+	e := &entry{id: b.ID, secret: o.Name, label: b.Label}
 	s.entries[e.id], s.names[e.secret] = e, e
 	return e
 }

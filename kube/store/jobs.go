@@ -59,11 +59,11 @@ func (s *Store) podTold(ev cluster.Event[*corev1.Pod]) {
 		owned:    len(pod.OwnerReferences) > 0,
 	}
 	s.mu.Lock()
+	if s.pods[p.name] == nil {
+		s.podsOf[id] = append(s.podsOf[id], p.name)
+	}
 	s.pods[p.name] = p
 	e := s.entries[id]
-	if e != nil {
-		e.pods[p.name] = true
-	}
 	legacy := e != nil && e.legacy
 	s.mu.Unlock()
 	switch {
@@ -82,8 +82,12 @@ func (s *Store) podGone(name string) {
 	var e *entry
 	legacy := false
 	if p != nil {
+		if left := slices.DeleteFunc(s.podsOf[p.build], func(n string) bool { return n == name }); len(left) == 0 {
+			delete(s.podsOf, p.build)
+		} else {
+			s.podsOf[p.build] = left
+		}
 		if e = s.entries[p.build]; e != nil {
-			delete(e.pods, name)
 			legacy = e.legacy && name == e.secret
 		}
 	}
@@ -103,6 +107,9 @@ func (s *Store) jobPod(pod *corev1.Pod, p *podEntry) {
 	j, ok := objects.ReadJob(pod)
 	if !ok {
 		return
+	}
+	if p.byWorker && s.isRun(ctx, p.build) {
+		return // whoever runs the build follows its worker's jobs
 	}
 	have, err := s.inner.Job(ctx, j.ID)
 	switch {
@@ -132,6 +139,13 @@ func (s *Store) jobPod(pod *corev1.Pod, p *podEntry) {
 		return
 	}
 	s.changed(brigade.Change{BuildID: j.BuildID, JobID: j.ID, Job: j})
+}
+
+// isRun reports whether the build is under a lease of ours: somebody of this
+// program follows it.
+func (s *Store) isRun(ctx context.Context, id string) bool {
+	b, err := s.inner.Build(ctx, id)
+	return err == nil && b.ID == id && b.Lease.Owner != "" && b.Lease.Owner != legacyLease.Owner && b.Lease.Expires.After(s.opt.Now())
 }
 
 func addStep(j *brigade.Job, now time.Time) {
@@ -209,8 +223,8 @@ func (s *Store) PutJob(ctx context.Context, j *brigade.Job) error {
 	s.mu.Lock()
 	p := s.pods[j.ID]
 	s.mu.Unlock()
-	if p == nil && j.Handle == "" {
-		return nil
+	if p == nil && j.Handle == "" || p != nil && p.byWorker {
+		return nil // there was no pod, or its worker gives it the record
 	}
 	result, err := objects.JobResultOf(j)
 	if err != nil {

@@ -47,8 +47,7 @@ func (s *Store) ReadLog(ctx context.Context, q brigade.LogQuery) ([]brigade.LogL
 	if err != nil || len(kept) > 0 {
 		return nil, err
 	}
-	running := b.Lease.Owner != "" && b.Lease.Owner != legacyLease.Owner && b.Lease.Expires.After(s.opt.Now())
-	if running && !(pod.job && (pod.byWorker || pod.ended)) {
+	if s.isRun(ctx, b.ID) && !(pod.job && (pod.byWorker || pod.ended)) {
 		return nil, nil // whoever runs it writes it down
 	}
 	all, err := s.podLog(ctx, b, q, pod)

@@ -55,7 +55,7 @@ func (s *Store) needBuilds(ctx context.Context, id string) error {
 		}
 		if o != nil && o.Type == objects.TypeBuild {
 			s.again(o)
-			return nil
+			return s.legacyOnce(ctx)
 		}
 	}
 	if s.opt.Scope != ScopeOnce {
@@ -63,7 +63,49 @@ func (s *Store) needBuilds(ctx context.Context, id string) error {
 	}
 	err := s.listSecrets(ctx, objects.TypeBuild, s.again)
 	s.once.builds = err == nil
-	return err
+	if err != nil {
+		return err
+	}
+	return s.legacyOnce(ctx)
+}
+
+// legacyOnce asks for the worker pods when there are builds that v1 has
+// started: only the pods know how those go.
+func (s *Store) legacyOnce(ctx context.Context) error {
+	if s.opt.Scope != ScopeOnce {
+		return nil
+	}
+	s.mu.Lock()
+	some := false
+	for _, e := range s.entries {
+		some = some || e.legacy && s.pods[e.secret] == nil
+	}
+	s.mu.Unlock()
+	if !some {
+		return nil
+	}
+	if err := s.listPods(ctx, objects.LabelComponent+"="+objects.ComponentBuild); err != nil {
+		return err
+	}
+	s.settleLegacy()
+	return nil
+}
+
+// listPods takes in the pods with those labels.
+func (s *Store) listPods(ctx context.Context, labels string) error {
+	opt := metav1.ListOptions{LabelSelector: objects.LabelHeritage + "=" + objects.Heritage + "," + labels, Limit: pageSize}
+	for {
+		list, err := s.client.Pods("").List(ctx, opt)
+		if err != nil {
+			return cluster.Error(err)
+		}
+		for i := range list.Items {
+			s.podTold(cluster.Event[*corev1.Pod]{Type: cluster.Added, New: slimPod(&list.Items[i])})
+		}
+		if opt.Continue = list.Continue; opt.Continue == "" {
+			return nil
+		}
+	}
 }
 
 func (s *Store) listSecrets(ctx context.Context, kind corev1.SecretType, take func(*corev1.Secret)) error {
@@ -98,14 +140,8 @@ func (s *Store) needJobs(ctx context.Context, buildID string) error {
 	if !ok || s.once.pods[buildID] {
 		return nil
 	}
-	list, err := s.client.Pods("").List(ctx, metav1.ListOptions{
-		LabelSelector: objects.LabelHeritage + "=" + objects.Heritage + "," + objects.LabelBuild + "=" + label,
-	})
-	if err != nil {
-		return cluster.Error(err)
-	}
-	for i := range list.Items {
-		s.podTold(cluster.Event[*corev1.Pod]{Type: cluster.Added, New: slimPod(&list.Items[i])})
+	if err := s.listPods(ctx, objects.LabelBuild+"="+label); err != nil {
+		return err
 	}
 	s.once.pods[buildID] = true
 	return nil

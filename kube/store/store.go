@@ -93,6 +93,8 @@ type Store struct {
 	names    map[string]*entry         // builds by their Secret's name
 	keys     map[eventKey]string       // build IDs
 	pods     map[string]*podEntry      // by name
+	podsOf   map[string][]string       // their names, by build ID
+	synced   bool                      // what there was at the start is known
 }
 
 var _ brigade.Store = (*Store)(nil)
@@ -111,6 +113,7 @@ func New(ctx context.Context, opt Options) (*Store, error) {
 		opt: opt, client: opt.Client, inner: opt.Inner, log: opt.Log, tell: newTeller(),
 		projects: map[string]*corev1.Secret{}, gone: map[types.UID]bool{},
 		entries: map[string]*entry{}, names: map[string]*entry{}, keys: map[eventKey]string{}, pods: map[string]*podEntry{},
+		podsOf: map[string][]string{},
 	}
 	s.once.pods = map[string]bool{}
 	live, stop := context.WithCancel(context.WithoutCancel(ctx))
