@@ -47,7 +47,8 @@ var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "ku
 // Version is the version of Kubernetes: "v1.36.3".
 func Version() string {
 	for line := range strings.Lines(kubeMod) {
-		if fields := strings.Fields(line); len(fields) >= 2 && fields[0] == "k8s.io/kubernetes" {
+		fields := strings.Fields(strings.TrimPrefix(line, "require "))
+		if len(fields) >= 2 && fields[0] == "k8s.io/kubernetes" {
 			return fields[1]
 		}
 	}

@@ -23,7 +23,7 @@ import (
 type flags struct {
 	node, build, check, keep bool
 	fakes                    int
-	images, load             string
+	images, load, pin        string
 }
 
 func main() {
@@ -34,6 +34,7 @@ func main() {
 	flag.StringVar(&f.load, "load", "", "OCI archives to load onto the real node, with commas between them")
 	flag.BoolVar(&f.keep, "keep", false, "keep the directory with the logs at the end")
 	flag.BoolVar(&f.build, "build", false, "only build Kubernetes "+cluster.Version())
+	flag.StringVar(&f.pin, "pin", "", "only change the version of Kubernetes that the repository names: v1.37.0")
 	flag.BoolVar(&f.check, "check", false, "only say what is missing here, and fail if something is")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -46,6 +47,8 @@ func main() {
 
 func run(ctx context.Context, f flags) error {
 	switch {
+	case f.pin != "":
+		return pin(ctx, f.pin)
 	case f.check:
 		_, err := cluster.Cached(ctx)
 		return errors.Join(err, cluster.CanNode())
