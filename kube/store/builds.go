@@ -66,7 +66,33 @@ func (s *Store) create(ctx context.Context, b *brigade.Build) error {
 	s.mu.Lock()
 	e.version, e.stored = version(written), true
 	s.mu.Unlock()
+	if s.opt.Scope == ScopeProjects {
+		s.tell.add(func() { s.letGo(b.ID) })
+	}
 	return nil
+}
+
+// maxMade is how many of the builds that it has made a gateway remembers.
+const maxMade = 256
+
+// letGo has a gateway forget the oldest of the builds that it has made: their
+// Secrets are there when somebody asks.
+func (s *Store) letGo(id string) {
+	s.made = append(s.made, id)
+	if len(s.made) <= maxMade {
+		return
+	}
+	oldest := s.made[0]
+	s.made = s.made[1:]
+	e := s.lock(oldest)
+	if e == nil {
+		return
+	}
+	defer s.unlock(e)
+	s.drop(e)
+	if err := s.inner.DeleteBuild(context.Background(), oldest); err != nil && brigade.CodeOf(err) != brigade.CodeNotFound {
+		s.log.Warn("forget a build", "build", oldest, "err", err)
+	}
 }
 
 func conflict(id string) error {

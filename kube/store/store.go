@@ -75,6 +75,7 @@ type Store struct {
 	inner  brigade.Store
 	log    *slog.Logger
 	tell   *teller
+	made   []string // by a gateway, the oldest first; used by tell only
 
 	stop     context.CancelFunc
 	watching []interface{ Err() error }
