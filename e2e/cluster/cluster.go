@@ -32,6 +32,8 @@ type Options struct {
 	// Progress gets a line now and then when something takes long; nil drops
 	// them.
 	Progress io.Writer
+	// Audit makes the API server write down every request; see Requests.
+	Audit bool
 	// Keep leaves Dir where it is at the end, for its logs.
 	Keep bool
 	// Build builds Kubernetes when it is not in the cache, which takes minutes.

@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/brigadecore/brigade/v3/e2e/cluster"
 )
@@ -52,7 +54,7 @@ func TestTwoSideBySide(t *testing.T) {
 }
 
 func TestAPIServerRestarts(t *testing.T) {
-	c := cluster.Start(t, cluster.Options{})
+	c := cluster.Start(t, cluster.Options{Audit: true})
 	ns := c.Namespace(t)
 	c.FakeNode(t, cluster.FakeNodeOptions{})
 	if err := c.StopAPIServer(t.Context()); err != nil {
@@ -66,6 +68,17 @@ func TestAPIServerRestarts(t *testing.T) {
 	}
 	c.Kubectl(t, "-n", ns, "run", "after", "--image=x", "--restart=Never")
 	c.Kubectl(t, "-n", ns, "wait", "--timeout=180s", "--for=jsonpath={.status.phase}=Succeeded", "pod/after")
+	requests, err := c.Requests()
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := cluster.Request{User: "admin", Verb: "create", Resource: "pods", Namespace: ns, Name: "after", Status: 201}
+	if !slices.ContainsFunc(requests, func(r cluster.Request) bool {
+		r.Time, r.UserAgent = time.Time{}, ""
+		return r == made
+	}) {
+		t.Errorf("of %d requests none is %+v", len(requests), made)
+	}
 }
 
 func TestServiceAccountsMayDoWhatTheyAreGranted(t *testing.T) {

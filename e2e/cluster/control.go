@@ -151,6 +151,12 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 		"--service-cluster-ip-range=" + serviceRange, "--allow-privileged=true",
 		"--max-requests-inflight=3000", "--max-mutating-requests-inflight=1500", "--shutdown-delay-duration=0s",
 	}, c.opts.APIServer...)
+	if c.opts.Audit {
+		if err := os.WriteFile(c.path("audit.json"), []byte(auditPolicy), 0o600); err != nil {
+			return err
+		}
+		args = append(args, "--audit-policy-file=audit.json", "--audit-log-path=audit.log")
+	}
 	p, err := c.supervisor.start(ctx, false, "kube-apiserver", args...)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,19 +115,29 @@ func (c *Cluster) Import(ctx context.Context, archive string) ([]string, error) 
 	if c.node == nil {
 		return nil, errors.New("the cluster has no real node")
 	}
-	out, err := c.ctr(ctx, "images", "import", archive)
+	before, err := c.ctr(ctx, "images", "ls", "-q")
 	if err != nil {
 		return nil, err
 	}
+	said, err := c.ctr(ctx, "images", "import", archive)
+	if err != nil {
+		return nil, err
+	}
+	after, err := c.ctr(ctx, "images", "ls", "-q")
+	if err != nil {
+		return nil, err
+	}
+	// What is new, and what was there and is spoken of. Names that are only a
+	// digest are containerd's own.
+	known := strings.Fields(before)
 	var names []string
-	for line := range strings.Lines(out) {
-		// "unpacking NAME (sha256:…)...done"
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "unpacking" {
-			names = append(names, fields[1])
+	for _, name := range strings.Fields(after) {
+		if !strings.HasPrefix(name, "sha256:") && (!slices.Contains(known, name) || strings.Contains(said, name+" ")) {
+			names = append(names, name)
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("no image in %s: %s", archive, out)
+		return nil, fmt.Errorf("no image in %s: %s", archive, said)
 	}
 	return names, c.awaitImages(ctx, names)
 }
