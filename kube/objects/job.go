@@ -189,8 +189,10 @@ func readStatus(j *brigade.Job, pod *corev1.Pod) {
 	case corev1.PodSucceeded:
 		j.State, j.ExitCode, j.Ended = brigade.StateSucceeded, 0, end.ended
 	case corev1.PodFailed:
-		j.State, j.ExitCode, j.Ended = brigade.StateFailed, max(end.code, 0), end.ended
-		j.Failure = podFailure(pod, end)
+		j.State, j.ExitCode, j.Ended = brigade.StateFailed, end.code, end.ended
+		if j.Failure = podFailure(pod, end); end.code < 0 {
+			j.ExitCode = j.Failure.Code.ExitCode()
+		}
 	default:
 		j.State = brigade.StatePending
 		if end.pulling {
