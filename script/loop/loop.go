@@ -54,7 +54,8 @@ type timer struct {
 	seq   uint64
 	f     func()
 	unref bool
-	index int // in the heap, -1 once out of it
+	early bool // set before Run
+	index int  // in the heap, -1 once out of it
 }
 
 type immediate struct{ f func() }
@@ -104,14 +105,12 @@ func (l *Loop) Post(f func()) bool {
 }
 
 // After runs f after d; unless unref is set the loop waits for it. d counts
-// from the beginning of the pass, as in Node: timers that one callback sets
-// run in the order of their times, however long the callback takes.
+// from the beginning of the pass, as in Node, or before Run from its start:
+// timers that one callback sets run in the order of their times, however long
+// the callback takes.
 func (l *Loop) After(d time.Duration, unref bool, f func()) (stop func()) {
-	if l.now.IsZero() {
-		l.now = time.Now()
-	}
 	l.seq++
-	t := &timer{at: l.now.Add(d), seq: l.seq, f: f, unref: unref}
+	t := &timer{at: l.now.Add(d), seq: l.seq, f: f, unref: unref, early: l.now.IsZero()}
 	heap.Push(&l.timers, t)
 	if !unref {
 		l.refTimers++
@@ -158,6 +157,7 @@ func (l *Loop) Close() {
 // It may be called again after more was scheduled. After Stop it returns
 // ErrStopped.
 func (l *Loop) Run() error {
+	l.startTimers()
 	defer func() { l.now = time.Time{} }()
 	for {
 		l.now = time.Now()
@@ -198,6 +198,18 @@ func (l *Loop) state() (busy, idle bool) {
 	busy = len(l.posted) > 0 || len(l.immediates) > 0 || l.stopped
 	idle = !busy && l.holds == 0 && l.refTimers == 0
 	return busy, idle
+}
+
+// startTimers lets the timers that were set before Run begin to count: until
+// then they hold how long they wait, from the zero time on.
+func (l *Loop) startTimers() {
+	now := time.Now()
+	for _, t := range l.timers {
+		if t.early {
+			t.at, t.early = now.Add(t.at.Sub(time.Time{})), false
+		}
+	}
+	heap.Init(&l.timers)
 }
 
 func (l *Loop) runTimers() {

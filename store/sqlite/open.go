@@ -126,11 +126,8 @@ func (w *writer) versions(ctx context.Context) (application, version int, mode s
 // up to date, each step in a transaction of its own. Several processes may do
 // so at once.
 func (w *writer) migrate(ctx context.Context, path string) error {
-	application, version, _, err := w.versions(ctx)
+	application, err := w.look(ctx, path)
 	if err != nil {
-		return err
-	}
-	if err := w.recognise(ctx, path, application, version); err != nil {
 		return err
 	}
 	if application == 0 {
@@ -148,6 +145,20 @@ func (w *writer) migrate(ctx context.Context, path string) error {
 			return err
 		}
 	}
+}
+
+// look recognises the file as it is at one moment: another process may be
+// making its tables.
+func (w *writer) look(ctx context.Context, path string) (application int, err error) {
+	if _, err := w.conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return 0, err
+	}
+	defer func() { _, _ = w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") }()
+	application, version, _, err := w.versions(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return application, w.recognise(ctx, path, application, version)
 }
 
 // recognise fails unless the file is empty or a store this program can read.
