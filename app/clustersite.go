@@ -12,6 +12,7 @@ import (
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/dispatch"
 	"github.com/brigadecore/brigade/v3/kube/lead"
+	"github.com/brigadecore/brigade/v3/kube/objects"
 	"github.com/brigadecore/brigade/v3/kube/pods"
 	kubestore "github.com/brigadecore/brigade/v3/kube/store"
 	"github.com/brigadecore/brigade/v3/kube/worker"
@@ -99,7 +100,7 @@ func (k *clusterSite) inner(ctx context.Context, s *Server) (brigade.Store, erro
 
 func (k *clusterSite) openRunner(s *Server) error {
 	opt := k.c.opt.Jobs.options(k.c.client)
-	opt.Owner, opt.Grace, opt.Now, opt.Log = k.store.Owner, s.opt.Grace, s.opt.Now, s.opt.Log
+	opt.RunBy, opt.Owner, opt.Grace, opt.Now, opt.Log = objects.RunnerController, k.store.Owner, s.opt.Grace, s.opt.Now, s.opt.Log
 	runner, err := pods.New(opt)
 	if err != nil {
 		return err
@@ -154,7 +155,7 @@ func (k *clusterSite) workerOptions(ctx context.Context, s *Server) (worker.Opti
 
 // takeOver goes on with what the leader before ran: nobody else runs builds now.
 func (k *clusterSite) takeOver(ctx context.Context, s *Server) {
-	s.adopt(ctx, func(owner string) bool { return owner != s.owner })
+	s.adopt(ctx, func(owner string) bool { return owner != s.owner && isProcess(owner) })
 	k.ready(s)
 }
 

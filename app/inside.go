@@ -16,6 +16,7 @@ import (
 	"github.com/brigadecore/brigade/v3/dispatch"
 	"github.com/brigadecore/brigade/v3/feed"
 	"github.com/brigadecore/brigade/v3/kube/cluster"
+	"github.com/brigadecore/brigade/v3/kube/objects"
 	"github.com/brigadecore/brigade/v3/kube/pods"
 	"github.com/brigadecore/brigade/v3/kube/worker"
 	"github.com/brigadecore/brigade/v3/script"
@@ -114,7 +115,7 @@ func (w *inside) runner() (*pods.Runner, error) {
 	opt.Namespace = w.at.Project.Kubernetes.Namespace
 	opt.ServiceAccount = w.opt.Getenv("BRIGADE_SERVICE_ACCOUNT")
 	opt.ServiceAccounts = w.opt.Getenv("BRIGADE_SERVICE_ACCOUNT_REGEX")
-	opt.Grace, opt.Now, opt.Log = w.opt.Grace, w.opt.Now, w.opt.Log
+	opt.RunBy, opt.Grace, opt.Now, opt.Log = objects.RunnerWorker, w.opt.Grace, w.opt.Now, w.opt.Log
 	if opt.Namespace == w.client.Namespace {
 		opt.Owner = w.at.OwnerOf
 	}

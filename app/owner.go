@@ -47,3 +47,7 @@ func processOf(owner string) (pid int, here bool) {
 	pid, err := strconv.Atoi(parts[1])
 	return pid, err == nil && pid > 0
 }
+
+// isProcess reports whether the owner of a lease is a process of this program,
+// and not v1's controller, whose worker pods run on.
+func isProcess(owner string) bool { return strings.Count(owner, "/") == 2 }

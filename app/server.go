@@ -15,6 +15,7 @@ import (
 	"github.com/brigadecore/brigade/v3/gateway"
 	"github.com/brigadecore/brigade/v3/gateway/report"
 	"github.com/brigadecore/brigade/v3/intake"
+	"github.com/brigadecore/brigade/v3/kube/lead"
 	"github.com/brigadecore/brigade/v3/metrics"
 	"github.com/brigadecore/brigade/v3/retention"
 )
@@ -147,7 +148,11 @@ func (s *Server) Run(ctx context.Context) error {
 		served <- nil
 	}
 	s.opt.Log.Info("stopping", "builds", s.dispatcher.Running())
-	drain, cancel := context.WithTimeout(context.Background(), s.opt.Drain)
+	allowed := s.opt.Drain
+	if lead.Lost(ctx) {
+		allowed = 0 // somebody else runs the builds already
+	}
+	drain, cancel := context.WithTimeout(context.Background(), allowed)
 	defer cancel()
 	stopQueue()
 	s.endStreams()

@@ -26,7 +26,7 @@ func (r *run) persist(what string, write func() error) error {
 		if err == nil {
 			return nil
 		}
-		if brigade.CodeOf(err) != brigade.CodeStore || time.Since(begun) >= r.d.opt.Patience || r.letGo() {
+		if !passes(err) || time.Since(begun) >= r.d.opt.Patience || r.letGo() {
 			return fmt.Errorf("write down %s: %w", what, err)
 		}
 		if !told {
@@ -36,6 +36,15 @@ func (r *run) persist(what string, write func() error) error {
 		time.Sleep(delay)
 		delay = min(2*delay, persistMost)
 	}
+}
+
+// passes reports whether a store that refused a write may take it later.
+func passes(err error) bool {
+	switch brigade.CodeOf(err) {
+	case brigade.CodeStore, brigade.CodeUnavailable, brigade.CodeLimited:
+		return true
+	}
+	return false
 }
 
 // letGo reports whether the build is not ours any more, or all is to end now.
