@@ -45,6 +45,12 @@ type JobSpec struct {
 	Retry     *Retry   `json:"retry,omitempty"`     // run it again when it fails
 	Fallible  bool     `json:"fallible,omitempty"`  // its failure resolves run() instead of rejecting it
 	Artifacts []string `json:"artifacts,omitempty"` // paths and patterns, relative to mountPath, of files to keep
+
+	// In a cluster only: a part of a Kubernetes Pod that is merged into the
+	// job's, as far as the installation allows it, and containers that run
+	// beside the job's and end with it.
+	Pod      json.RawMessage   `json:"pod,omitempty"`
+	Sidecars []json.RawMessage `json:"sidecars,omitempty"`
 }
 
 // EnvValue is a job's environment value: a string, or in a cluster a

@@ -27,6 +27,7 @@ type harness struct {
 	runner  brigade.Runner
 	project *brigade.Project
 	build   *brigade.Build
+	starts  starts
 	ctx     context.Context //nolint:containedctx // it lives exactly as long as the subtest
 }
 
@@ -89,11 +90,29 @@ func (h *harness) src() string   { return h.path("/src", "BRIGADE_SRC") }
 func (h *harness) share() string { return h.path("/mnt/brigade/share", "BRIGADE_SHARE") }
 func (h *harness) cache() string { return h.path("/mnt/brigade/cache", "BRIGADE_CACHE") }
 
-// runOf makes the JobRun of a spec in the subtest's build.
+// starts counts how often a job was started.
+type starts struct {
+	sync.Mutex
+	of map[string]int
+}
+
+func (s *starts) next(job string) int {
+	s.Lock()
+	defer s.Unlock()
+	if s.of == nil {
+		s.of = map[string]int{}
+	}
+	s.of[job]++
+	return s.of[job]
+}
+
+// runOf makes the JobRun of a spec in the subtest's build: the next attempt of
+// the job.
 func (h *harness) runOf(spec brigade.JobSpec, source string, log io.Writer) brigade.JobRun {
+	id := spec.Name + "-" + h.build.ID
 	job := &brigade.Job{
-		ID: spec.Name + "-" + h.build.ID, BuildID: h.build.ID, Name: spec.Name, Spec: spec,
-		State: brigade.StatePending, Attempt: 1, Created: time.Now(),
+		ID: id, BuildID: h.build.ID, Name: spec.Name, Spec: spec,
+		State: brigade.StatePending, Attempt: h.starts.next(id), Created: time.Now(),
 	}
 	return brigade.JobRun{Job: job, Build: h.build, Project: h.project, Source: source, Log: log}
 }

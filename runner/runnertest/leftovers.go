@@ -55,7 +55,9 @@ func attach(h *harness) {
 		h.Fatal("an Attacher's execution has no handle")
 	}
 	log := newLogBuffer(h.T)
-	again, err := attacher.Attach(h.ctx, h.runOf(spec, "", log), s.exe.Handle())
+	run := h.runOf(spec, "", log)
+	run.Job.Attempt = 1 // the one that runs
+	again, err := attacher.Attach(h.ctx, run, s.exe.Handle())
 	if err != nil {
 		h.Fatalf("Attach: %v", err)
 	}

@@ -12,7 +12,7 @@ func outputTests() []test {
 		{"Outputs", outputs, outputsAreRead},
 		{"OutputsOfFailedJob", both(outputs), outputsOfFailedJob},
 		{"OutputsBounded", both(outputs), outputsBounded},
-		{"OutputsOdd", both(outputs), outputsOdd},
+		{"OutputsOdd", both(func(f Features) bool { return f.Outputs && f.OutputFile }), outputsOdd},
 	}
 }
 

@@ -46,6 +46,8 @@ type Features struct {
 	CleanEnv     bool // the job sees no variable of the runner's own process
 	ImageCommand bool // a job without tasks runs the image's own command
 	ExitSignals  bool // a shell killed by signal n exits 128+n
+	RawOutput    bool // output arrives as printed: the order of stdout and stderr, carriage returns
+	OutputFile   bool // the file at $BRIGADE_OUTPUT may be removed and be as large as outputs may
 }
 
 // AllFeatures returns Features with everything on, for a runner to switch off
@@ -55,6 +57,7 @@ func AllFeatures() Features {
 		Tasks: true, FixedPaths: true, Bash: true, Source: true, Storage: true,
 		Cache: true, Outputs: true, Artifacts: true, EmptyDir: true, HostPath: true,
 		WholeTree: true, CleanEnv: true, ImageCommand: true, ExitSignals: true,
+		RawOutput: true, OutputFile: true,
 	}
 }
 

@@ -38,11 +38,36 @@ func outputInOrder(h *harness) {
 		fmt.Fprintf(&want, "out %d\nerr %d\n", i, i)
 	}
 	spec := h.spec("order", `i=0; while [ $i -lt 200 ]; do echo "out $i"; echo "err $i" >&2; i=$((i+1)); done`)
-	h.wantOutput(spec, "", want.String())
+	if h.cfg.Has.RawOutput {
+		h.wantOutput(spec, "", want.String())
+		return
+	}
+	out := h.output(spec, "")
+	for _, stream := range []string{"out", "err"} {
+		if got, want := linesOf(out, stream), linesOf(want.String(), stream); got != want {
+			h.Errorf("of %s arrived\n%s\nwant\n%s", stream, got, want)
+		}
+	}
+}
+
+// linesOf are the lines of text that begin with prefix.
+func linesOf(text, prefix string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, prefix) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 func outputAsItIs(h *harness) {
-	h.wantOutput(h.spec("as-it-is", `printf 'a\r\nb\tgr\303\274n\033[31m\377\001 no end'`), "", "a\r\nb\tgrün\x1b[31m\xff\x01 no end")
+	end := `\r\n`
+	if !h.cfg.Has.RawOutput {
+		end = `\n`
+	}
+	want := "a" + strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(end) + "b\tgrün\x1b[31m\xff\x01 no end"
+	h.wantOutput(h.spec("as-it-is", `printf 'a`+end+`b\tgr\303\274n\033[31m\377\001 no end'`), "", want)
 	h.wantOutput(h.spec("silent", ":"), "", "")
 }
 
