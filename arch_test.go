@@ -60,12 +60,13 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_golang/":   {"metrics"},
 	"github.com/spf13/":                      {"cmd"},
 	"github.com/santhosh-tekuri/jsonschema/": {"tui", "docs", "api"}, // tests of published schemas
-	"go.yaml.in/yaml/":                       {"projectfile", "cmd", "docs", "api"},
+	"go.yaml.in/yaml/":                       {"projectfile", "cmd", "docs", "api", "deploy/charts"},
 	"modernc.org/sqlite":                     {"store/sqlite"},
 	"github.com/jackc/pgx/":                  {"store/postgres"},
-	"k8s.io/":                                {"kube", "e2e"},
-	"sigs.k8s.io/":                           {"kube", "e2e"},
-	"golang.org/x/":                          {"*"}, // the Go project's own
+	"k8s.io/":                                {"kube", "e2e", "deploy/charts"},
+	"sigs.k8s.io/":                           {"kube", "e2e", "deploy/charts"},
+	"helm.sh/":                               {"deploy/charts"}, // tests, in a module of their own
+	"golang.org/x/":                          {"*"},             // the Go project's own
 }
 
 // stdio lists what enters through options (rule 6): only programs and app,

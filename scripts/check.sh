@@ -6,7 +6,7 @@
 # (Debian, as root), and what cannot be had fails.
 #
 #   CI=true           skip nothing
-#   CHECK_ONLY="a b"  only these steps: format vet lint cluster test bench cross
+#   CHECK_ONLY="a b"  only these steps: format vet lint cluster test charts bench cross
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -95,6 +95,7 @@ step_lint() {
 	say "lint: golangci-lint as pinned in tools/go.mod"
 	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	bin/golangci-lint run --allow-parallel-runners ./...
+	(cd deploy/charts && ../../bin/golangci-lint run --allow-parallel-runners -c ../../.golangci.yml ./...)
 }
 
 step_cluster() {
@@ -122,6 +123,14 @@ step_test() {
 	unset CGO_ENABLED
 }
 
+# The charts have a module of their own, so that Helm's library stays out of ours.
+step_charts() {
+	say "charts: Helm renders, lints and installs them"
+	find_node
+	go vet -C deploy/charts ./...
+	go test -C deploy/charts -timeout 30m ./...
+}
+
 step_bench() {
 	say "bench: speed and memory, printed and not judged: a busy machine is no fault"
 	go test -run '^$' -bench . -benchtime 1x ./bench
@@ -132,7 +141,7 @@ step_cross() {
 	sh scripts/cross.sh
 }
 
-for step in ${CHECK_ONLY:-format vet lint cluster test bench cross}; do
+for step in ${CHECK_ONLY:-format vet lint cluster test charts bench cross}; do
 	started=$(date +%s)
 	"step_$step"
 	echo "-- $step: $(($(date +%s) - started)) s"
