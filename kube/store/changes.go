@@ -28,6 +28,9 @@ func (s *Store) takeNew(ctx context.Context, e *entry, o *corev1.Secret) error {
 	b := found.Build
 	s.name(b)
 	legacy := found.Accepted && !found.HasStatus
+	if s.opt.Prepare != nil && !found.HasStatus {
+		s.opt.Prepare(b)
+	}
 	if legacy { // until its pod says more: not to be claimed, not to be run again
 		b.State, b.Lease = brigade.StateRunning, legacyLease
 	}

@@ -46,13 +46,25 @@ func (s *Store) deleteObjects(ctx context.Context, e *entry, uid types.UID, orph
 		return metav1.ListOptions{LabelSelector: objects.LabelHeritage + "=" + objects.Heritage + "," +
 			objects.LabelComponent + "=" + component + "," + objects.LabelBuild + "=" + e.label}
 	}
+	s.mu.Lock()
+	spaces := s.spacesOf(e)
+	s.mu.Unlock()
+	for _, ns := range spaces {
+		s.deleteLabeled(ctx, ns, e, of)
+	}
+	return nil
+}
+
+// deleteLabeled deletes what bears a build's label in a namespace.
+func (s *Store) deleteLabeled(ctx context.Context, ns string, e *entry, of func(component string) metav1.ListOptions) {
+	background := metav1.DeletePropagationBackground
 	opt := metav1.DeleteOptions{PropagationPolicy: &background}
 	for _, remove := range []func() error{
-		func() error { return s.client.Pods("").DeleteCollection(ctx, opt, of(objects.ComponentJob)) },
-		func() error { return s.client.Pods("").DeleteCollection(ctx, opt, of(objects.ComponentBuild)) },
-		func() error { return s.client.Secrets("").DeleteCollection(ctx, opt, of(objects.ComponentJob)) },
+		func() error { return s.client.Pods(ns).DeleteCollection(ctx, opt, of(objects.ComponentJob)) },
+		func() error { return s.client.Pods(ns).DeleteCollection(ctx, opt, of(objects.ComponentBuild)) },
+		func() error { return s.client.Secrets(ns).DeleteCollection(ctx, opt, of(objects.ComponentJob)) },
 		func() error {
-			return s.client.PersistentVolumeClaims("").DeleteCollection(ctx, opt, of(objects.ComponentBuildStorage))
+			return s.client.PersistentVolumeClaims(ns).DeleteCollection(ctx, opt, of(objects.ComponentBuildStorage))
 		},
 	} {
 		if err := remove(); err != nil && !apierrors.IsNotFound(err) {
@@ -60,5 +72,4 @@ func (s *Store) deleteObjects(ctx context.Context, e *entry, uid types.UID, orph
 			s.log.Warn("something of a deleted build is left", "build", e.id, "err", cluster.Error(err))
 		}
 	}
-	return nil
 }

@@ -27,6 +27,7 @@ type entry struct {
 	stored            bool           // the inner store has it
 	slim              bool           // the inner store has it without payload, script and config
 	legacy            bool           // v1 has started it, and its worker pod says how it goes
+	settled           bool           // of ScopeOnce: its pods were asked for
 	asked             bool           // somebody asked for its end in the Secret
 	key               eventKey       // of its event
 	late              *corev1.Secret // told while somebody changed it
@@ -110,6 +111,7 @@ func (s *Store) buildTold(ev cluster.Event[*corev1.Secret]) {
 		return
 	}
 	if e == nil && ev.Type == cluster.Deleted {
+		delete(s.wrong, o.Name)
 		s.mu.Unlock()
 		return
 	}
@@ -135,15 +137,17 @@ func (s *Store) buildTold(ev cluster.Event[*corev1.Secret]) {
 // wrong with it. The caller holds s.mu.
 func (s *Store) newcomer(o *corev1.Secret) *entry {
 	b, err := objects.ReadBuild(o)
-	if err != nil {
-		s.log.Warn("a build's Secret is wrong", "secret", o.Name, "err", err)
-		s.client.Emit(context.Background(), o, cluster.Warning, "Discarded", err.Error())
-		return nil
+	if err == nil {
+		if other := s.entries[b.ID]; other != nil {
+			err = brigade.Errorf(brigade.CodeConflict, "Secret %s is build %s as well: %s is passed over", other.secret, b.ID, o.Name)
+		}
 	}
-	if other := s.entries[b.ID]; other != nil {
-		err := brigade.Errorf(brigade.CodeConflict, "Secret %s is build %s as well: %s is passed over", other.secret, b.ID, o.Name)
-		s.log.Warn("a build is there twice", "secret", o.Name, "err", err)
-		s.client.Emit(context.Background(), o, cluster.Warning, "Discarded", err.Error())
+	if err != nil {
+		if s.wrong[o.Name] != version(o) { // not told yet
+			s.wrong[o.Name] = version(o)
+			s.log.Warn("a build's Secret is wrong", "secret", o.Name, "err", err)
+			s.client.Emit(context.Background(), o, cluster.Warning, "Discarded", err.Error())
+		}
 		return nil
 	}
 	e := &entry{id: b.ID, secret: o.Name, label: b.Label}

@@ -18,11 +18,12 @@ import (
 
 // podEntry is what is kept of a pod: enough to find its log.
 type podEntry struct {
-	name, build string // the build's ID
-	job         bool   // else it is the worker's
-	ended       bool
-	byWorker    bool // a worker pod runs the job: nobody here keeps its record
-	owned       bool // it goes with its owner
+	name, ns string
+	build    string // its ID
+	job      bool   // else it is the worker's
+	ended    bool
+	byWorker bool // a worker pod runs the job: nobody here keeps its record
+	owned    bool // it goes with its owner
 }
 
 // legacyLease keeps a build that v1's controller has started from being
@@ -54,7 +55,7 @@ func (s *Store) podTold(ev cluster.Event[*corev1.Pod]) {
 	}
 	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 	p := &podEntry{
-		name: pod.Name, build: id, job: component == objects.ComponentJob, ended: ended,
+		name: pod.Name, ns: pod.Namespace, build: id, job: component == objects.ComponentJob, ended: ended,
 		byWorker: pod.Annotations[objects.AnnotationRunner] != objects.RunnerController,
 		owned:    len(pod.OwnerReferences) > 0,
 	}
@@ -116,12 +117,12 @@ func (s *Store) jobPod(pod *corev1.Pod, p *podEntry) {
 	case err != nil && brigade.CodeOf(err) != brigade.CodeNotFound:
 		s.log.Error("read a job", "job", j.ID, "err", err)
 		return
-	case err == nil && !p.byWorker:
+	case err == nil && !p.byWorker && !s.opt.Observer:
 		return // this process keeps it
 	case err == nil && have.State.Ended() && !objects.HasResult(pod) && have.Attempt >= j.Attempt:
 		return
 	}
-	if !p.byWorker && !objects.HasResult(pod) && j.State.Ended() {
+	if !p.byWorker && !s.opt.Observer && !objects.HasResult(pod) && j.State.Ended() {
 		// It ended while nobody looked: whoever attaches to it reads how.
 		j.State, j.Failure, j.ExitCode, j.Ended = brigade.StateRunning, nil, 0, time.Time{}
 	}
@@ -234,7 +235,11 @@ func (s *Store) PutJob(ctx context.Context, j *brigade.Job) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.client.Pods("").Patch(ctx, j.ID, types.MergePatchType, patch, metav1.PatchOptions{})
+	ns := ""
+	if p != nil {
+		ns = p.ns
+	}
+	_, err = s.client.Pods(ns).Patch(ctx, j.ID, types.MergePatchType, patch, metav1.PatchOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		// The record is written; only a restart would run the job again.
 		s.log.Warn("the pod could not be given its job's record", "job", j.ID, "err", cluster.Error(err))

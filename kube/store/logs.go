@@ -90,7 +90,7 @@ func (s *Store) podLog(ctx context.Context, b *brigade.Build, q brigade.LogQuery
 		}
 	}
 	most := int64(brigade.DefaultLogCap)
-	stream, err := s.client.PodLog(ctx, "", pod.name, &corev1.PodLogOptions{Container: container, Timestamps: true, LimitBytes: &most})
+	stream, err := s.client.PodLog(ctx, pod.ns, pod.name, &corev1.PodLogOptions{Container: container, Timestamps: true, LimitBytes: &most})
 	if apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) { // gone meanwhile, or its container has not started
 		return nil, nil
 	}

@@ -140,8 +140,9 @@ func (s *Store) reconcile(e *entry, fresh *corev1.Secret, before, after *brigade
 	if err != nil {
 		return err
 	}
-	if ours {
-		merged.State = after.State
+	if ours && found.State.Ended() && !before.State.Ended() {
+		own := objects.StatusOf(after) // somebody ended it who did not know that it runs
+		merged.State, merged.Failure, merged.ExitCode, merged.Ended = own.State, own.Failure, own.ExitCode, own.Ended
 	}
 	merged.Apply(after)
 	return nil

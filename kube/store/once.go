@@ -2,11 +2,11 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/kube/cluster"
 	"github.com/brigadecore/brigade/v3/kube/objects"
 )
@@ -55,7 +55,7 @@ func (s *Store) needBuilds(ctx context.Context, id string) error {
 		}
 		if o != nil && o.Type == objects.TypeBuild {
 			s.again(o)
-			return s.legacyOnce(ctx)
+			return s.legacyOnce(ctx, objects.LabelBuild+"="+o.Labels[objects.LabelBuild])
 		}
 	}
 	if s.opt.Scope != ScopeOnce {
@@ -66,25 +66,26 @@ func (s *Store) needBuilds(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return s.legacyOnce(ctx)
+	return s.legacyOnce(ctx, objects.LabelComponent+"="+objects.ComponentBuild)
 }
 
-// legacyOnce asks for the worker pods when there are builds that v1 has
-// started: only the pods know how those go.
-func (s *Store) legacyOnce(ctx context.Context) error {
+// legacyOnce asks for the worker pods with those labels when there are builds
+// that v1 has started and that were not known: only the pods know how those go.
+func (s *Store) legacyOnce(ctx context.Context, labels string) error {
 	if s.opt.Scope != ScopeOnce {
 		return nil
 	}
 	s.mu.Lock()
 	some := false
 	for _, e := range s.entries {
-		some = some || e.legacy && s.pods[e.secret] == nil
+		some = some || e.legacy && !e.settled
+		e.settled = true
 	}
 	s.mu.Unlock()
 	if !some {
 		return nil
 	}
-	if err := s.listPods(ctx, objects.LabelComponent+"="+objects.ComponentBuild); err != nil {
+	if err := s.listPods(ctx, "", labels); err != nil {
 		return err
 	}
 	s.settleLegacy()
@@ -92,10 +93,10 @@ func (s *Store) legacyOnce(ctx context.Context) error {
 }
 
 // listPods takes in the pods with those labels.
-func (s *Store) listPods(ctx context.Context, labels string) error {
+func (s *Store) listPods(ctx context.Context, ns, labels string) error {
 	opt := metav1.ListOptions{LabelSelector: objects.LabelHeritage + "=" + objects.Heritage + "," + labels, Limit: pageSize}
 	for {
-		list, err := s.client.Pods("").List(ctx, opt)
+		list, err := s.client.Pods(ns).List(ctx, opt)
 		if err != nil {
 			return cluster.Error(err)
 		}
@@ -134,14 +135,25 @@ func (s *Store) needJobs(ctx context.Context, buildID string) error {
 	if err := s.needBuilds(ctx, buildID); err != nil {
 		return err
 	}
+	if err := s.needProjects(ctx); err != nil { // where their jobs run
+		return err
+	}
 	s.once.Lock()
 	defer s.once.Unlock()
-	_, label, ok := s.SecretOf(buildID)
-	if !ok || s.once.pods[buildID] {
+	s.mu.Lock()
+	e := s.entries[buildID]
+	var spaces []string
+	if e != nil {
+		spaces = s.spacesOf(e)
+	}
+	s.mu.Unlock()
+	if e == nil || s.once.pods[buildID] {
 		return nil
 	}
-	if err := s.listPods(ctx, objects.LabelBuild+"="+label); err != nil {
-		return err
+	for _, ns := range spaces {
+		if err := s.listPods(ctx, ns, objects.LabelBuild+"="+e.label); err != nil {
+			return err
+		}
 	}
 	s.once.pods[buildID] = true
 	return nil
@@ -152,13 +164,24 @@ func (s *Store) needJob(ctx context.Context, id string) error {
 	if s.opt.Scope != ScopeOnce {
 		return s.open(ctx)
 	}
-	pod, err := s.client.Pods("").Get(ctx, id, metav1.GetOptions{})
-	if err != nil {
-		if brigade.CodeOf(cluster.Error(err)) == brigade.CodeNotFound {
-			return nil // the inner store says that there is no such job
+	// The build's ID is the end of the job's, behind one of its dashes.
+	for at := strings.IndexByte(id, '-'); at >= 0; {
+		if build := id[at+1:]; objects.ValidBuildID(build) {
+			if err := s.needBuilds(ctx, build); err != nil {
+				return err
+			}
+			s.mu.Lock()
+			there := s.entries[build] != nil
+			s.mu.Unlock()
+			if there {
+				return s.needJobs(ctx, build)
+			}
 		}
-		return cluster.Error(err)
+		next := strings.IndexByte(id[at+1:], '-')
+		if next < 0 {
+			break
+		}
+		at += 1 + next
 	}
-	build, _ := objects.BuildID(pod.Labels[objects.LabelBuild])
-	return s.needJobs(ctx, build)
+	return s.open(ctx) // the inner store says that there is no such job
 }

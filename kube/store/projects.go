@@ -51,6 +51,12 @@ func (s *Store) projectTold(e cluster.Event[*corev1.Secret]) {
 	if e.Type == cluster.Deleted {
 		return
 	}
+	s.mu.Lock()
+	synced := s.synced
+	s.mu.Unlock()
+	if synced { // those of the start are waited for together
+		s.followSpace(string(o.Data["namespace"]))
+	}
 	if _, warnings, err := objects.Project(o); err != nil {
 		s.log.Warn("a project's Secret is wrong", "secret", o.Name, "err", err)
 		s.client.Emit(context.Background(), o, cluster.Warning, "InvalidProject", err.Error())

@@ -32,7 +32,10 @@ type Options struct {
 	// Durable says that Inner outlives the process. Then payloads are kept in
 	// it, and job pods are not given the records of their jobs.
 	Durable bool
-	Scope   Scope
+	// Observer says that this process runs no builds: what Secrets and pods
+	// say is all there is to know about jobs, whoever runs them.
+	Observer bool
+	Scope    Scope
 
 	// What others do is told here, by one goroutine, one after another; each
 	// may be nil. They may call the store.
@@ -47,6 +50,10 @@ type Options struct {
 	// ProjectChanged is told of projects that were made, changed or deleted
 	// other than through this store.
 	ProjectChanged func(projectID string)
+	// Prepare sets what a gateway of this program sets on a build, such as its
+	// priority, on one that others have made. It is called before the build is
+	// told of, must be quick, and must not call the store but for projects.
+	Prepare func(b *brigade.Build)
 
 	Now func() time.Time // default time.Now
 	Log *slog.Logger     // nil drops it
@@ -77,6 +84,7 @@ type Store struct {
 	tell   *teller
 	made   []string // by a gateway, the oldest first; used by tell only
 
+	live     context.Context //nolint:containedctx // of the watches, also of those that begin later
 	stop     context.CancelFunc
 	watching []interface{ Err() error }
 
@@ -93,8 +101,10 @@ type Store struct {
 	entries  map[string]*entry         // builds by ID
 	names    map[string]*entry         // builds by their Secret's name
 	keys     map[eventKey]string       // build IDs
+	wrong    map[string]uint64         // Secrets that are no builds, by name: the version that was told of
 	pods     map[string]*podEntry      // by name
 	podsOf   map[string][]string       // their names, by build ID
+	spaces   map[string]bool           // namespaces whose pods are watched
 	synced   bool                      // what there was at the start is known
 }
 
@@ -114,13 +124,12 @@ func New(ctx context.Context, opt Options) (*Store, error) {
 		opt: opt, client: opt.Client, inner: opt.Inner, log: opt.Log, tell: newTeller(),
 		projects: map[string]*corev1.Secret{}, gone: map[types.UID]bool{},
 		entries: map[string]*entry{}, names: map[string]*entry{}, keys: map[eventKey]string{}, pods: map[string]*podEntry{},
-		podsOf: map[string][]string{},
+		podsOf: map[string][]string{}, wrong: map[string]uint64{}, spaces: map[string]bool{},
 	}
 	s.once.pods = map[string]bool{}
-	live, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.stop = stop
-	if err := s.follow(live, ctx); err != nil {
-		stop()
+	s.live, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if err := s.follow(ctx); err != nil {
+		s.stop()
 		s.tell.close()
 		return nil, err
 	}
@@ -128,13 +137,11 @@ func New(ctx context.Context, opt Options) (*Store, error) {
 }
 
 // follow starts the watches and waits for what they tell first.
-//
-//nolint:revive // two contexts: how long the watches live, how long to wait
-func (s *Store) follow(live, wait context.Context) error {
+func (s *Store) follow(wait context.Context) error {
 	if s.opt.Scope == ScopeOnce {
 		return nil
 	}
-	projects := cluster.Follow(live, s.client.Secrets(""), cluster.ViewOptions[*corev1.Secret]{
+	projects := cluster.Follow(s.live, s.client.Secrets(""), cluster.ViewOptions[*corev1.Secret]{
 		FieldSelector: "type=" + string(objects.TypeProject), Log: s.log,
 	}, s.projectTold)
 	s.watching = append(s.watching, projects)
@@ -144,18 +151,19 @@ func (s *Store) follow(live, wait context.Context) error {
 	if s.opt.Scope == ScopeProjects {
 		return nil
 	}
-	builds := cluster.Follow(live, s.client.Secrets(""), cluster.ViewOptions[*corev1.Secret]{
+	builds := cluster.Follow(s.live, s.client.Secrets(""), cluster.ViewOptions[*corev1.Secret]{
 		FieldSelector: "type=" + string(objects.TypeBuild), Log: s.log,
 	}, s.buildTold)
 	s.watching = append(s.watching, builds)
 	if err := builds.Synced(wait); err != nil {
 		return err
 	}
-	pods := cluster.Follow(live, s.client.Pods(""), cluster.ViewOptions[*corev1.Pod]{
-		LabelSelector: objects.LabelHeritage + "=" + objects.Heritage, Transform: slimPod, Log: s.log,
-	}, s.podTold)
+	pods := s.followPods("")
 	s.watching = append(s.watching, pods)
 	if err := pods.Synced(wait); err != nil {
+		return err
+	}
+	if err := s.followProjects(wait); err != nil {
 		return err
 	}
 	return s.settle(wait)
