@@ -23,6 +23,7 @@ type buildData struct {
 	CanCancel       bool // somebody who may has not yet
 	CanRerun        bool
 	Nonce           string
+	Notice          string // what goes on
 }
 
 type artifactRow struct {
@@ -53,6 +54,9 @@ func buildPage(c *call) (*page, error) {
 	if d.Nonce == "" {
 		d.Nonce = newNonce()
 	}
+	if err := c.tellNotices(d); err != nil {
+		return nil, err
+	}
 	d.Queued = sinceUntil(b.Created, b.Started, now)
 	d.CanCancel = c.who.Act && !b.State.Ended() && b.Cancel == nil
 	for _, j := range jobs {
@@ -72,6 +76,24 @@ func buildPage(c *call) (*page, error) {
 	crumbs := []crumb{{"Projects", "/"}, {b.Project, d.ProjectURL}}
 	title := b.Event.Type + " of " + b.Project + " " + stateWord(b.State)
 	return &page{Title: title, Template: "build", Section: "builds", Crumbs: crumbs, Data: d, State: b.State, Live: !b.State.Ended(), Build: b.ID}, nil
+}
+
+// tellNotices puts what goes on beside what it is about.
+func (c *call) tellNotices(d *buildData) error {
+	if len(c.notices) == 0 || d.State.Ended() {
+		return nil
+	}
+	m, err := c.web.hiders.Of(c.ctx(), d.ProjectID)
+	if err != nil {
+		return err
+	}
+	d.Notice = m.String(c.notices[""])
+	for _, r := range d.Timeline.Rows {
+		if r.Job != nil && !r.State.Ended() {
+			r.Notice = m.String(c.notices[r.Job.ID])
+		}
+	}
+	return nil
 }
 
 // wholeID sends those who have the start of an ID on to the build, unless

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/id"
 )
 
 type brigadeBuild = brigade.Build
 
 // demo is what a dashboard of a busy place looks like.
-type demo struct{ project, running, failed, large string }
+type demo struct{ project, running, failed, large, delivery string }
 
 func (w *world) demo() demo {
 	w.t.Helper()
@@ -57,6 +58,7 @@ func (w *world) demo() demo {
 			d.project = "/projects/acme/shop"
 			d.large = w.large(p, 50).ID
 			d.failed = w.failed(p).ID
+			d.delivery = w.deliveries(p, d.failed)
 		case 1:
 			d.running = w.running(p).ID
 		case 2:
@@ -68,6 +70,26 @@ func (w *world) demo() demo {
 	return d
 }
 
+// deliveries are requests to gateways about a project, and one that started a
+// build of it.
+func (w *world) deliveries(p *brigade.Project, build string) string {
+	w.t.Helper()
+	at := w.now().Add(-26 * time.Minute)
+	one := func(after time.Duration, outcome brigade.Outcome, status int, kind, reason string, builds ...string) string {
+		return w.delivery(brigade.Delivery{
+			ID: id.New(at.Add(after)), Time: at.Add(after), Gateway: "github", Route: "POST /events/github", Project: p.Repository, Remote: "192.0.2.7", Status: status, Outcome: outcome, Reason: reason,
+			Types: []string{kind}, Builds: builds, Bytes: 73, Body: `{"ref":"refs/heads/keep-the-cart","repository":{"full_name":"acme/shop"}}`,
+			Header: map[string][]string{"X-Github-Event": {kind}, "X-Github-Delivery": {"0b989ba4-242f-11e5-81e1-c7b6966d2516"}},
+		}).ID
+	}
+	one(-40*time.Minute, brigade.OutcomeIgnored, 200, "ping", "it is a ping")
+	one(-30*time.Minute, brigade.OutcomeRefused, 401, "push", "the signature is wrong")
+	one(-20*time.Minute, brigade.OutcomeFailed, 503, "push", "the store is full")
+	id := one(0, brigade.OutcomeAccepted, 200, "push", "", build)
+	one(time.Minute, brigade.OutcomeRepeat, 200, "push", "", build)
+	return id
+}
+
 // failed is a build of a pipeline, of which one job failed.
 func (w *world) failed(p *brigade.Project) *brigade.Build {
 	from := w.now().Add(-25 * time.Minute)
@@ -76,7 +98,7 @@ func (w *world) failed(p *brigade.Project) *brigade.Build {
 		Failure: brigade.Errorf(brigade.CodeBuildFailed, "job integration(integration-01k): exit code 2").WithHint("its log says more; run it here with: brig run -e push"),
 		Event: brigade.Event{Provider: "github", Type: "push", Actor: "grace", ShortTitle: "Checkout: keep the cart when the session ends", Revision: brigade.Revision{Ref: "refs/heads/keep-the-cart", Commit: "4f2a9b1c77d0e35566aa4f2a9b1c77d0e35566aa"},
 			Payload: `{"ref":"refs/heads/keep-the-cart","forced":false,"head_commit":{"id":"4f2a9b1c","message":"Checkout: keep the cart\n\nIt was lost.","added":["cart/keep.go"],"modified":["cart/cart.go","cart/cart_test.go"],"author":{"name":"Grace","email":"grace@example.org"}},"repository":{"id":4711,"full_name":"acme/shop","private":false,"topics":[]},"size":3}`},
-		Script:  "const { events, Job, Group } = require(\"brigadier\");\n\nevents.on(\"push\", async (e, p) => {\n  const build = new Job(\"build\", \"golang:1.26\", [\"make build\"]);\n  await build.run();\n  await Group.runAll([test, lint, integration]);\n});\n",
+		Script:  "const { events, Job, Group } = require(\"brigadier\");\n\nevents.on(\"push\", async (e, p) => {\n  const build = new Job(\"build\", \"golang:1.26\", [\"make build\"]);\n  await build.run();\n  await Group.runAll([test, lint, integration]);\n});\n\nevents.on(\"pull_request:opened\", check);\nevents.on(\"nightly\", sweep);\n",
 		History: []brigade.Step{{State: brigade.StatePending, Time: from}, {State: brigade.StateRunning, Time: from.Add(3 * time.Second), Note: "started by host-1"}, {State: brigade.StateFailed, Time: from.Add(5*time.Minute + 14*time.Second)}},
 	})
 	j := w.ran(b, "build", brigade.StateSucceeded, time.Second, 2*time.Second, 11*time.Second, 64*time.Second)
@@ -88,9 +110,15 @@ func (w *world) failed(p *brigade.Project) *brigade.Build {
 	i := w.ran(b, "integration", brigade.StateFailed, 80*time.Second, 20*time.Second, 15*time.Second, 190*time.Second)
 	w.ran(b, "license-check", brigade.StateSucceeded, 80*time.Second, time.Second, 0, 12*time.Second)
 	w.ran(b, "docs", brigade.StateCanceled, 175*time.Second, 30*time.Second, 0, 60*time.Second)
+	i.Spec.Tasks = []string{"set -x", "make dependencies", "make integration-tests"}
+	w.job(i)
 	var lines []string
 	for n := range 140 {
 		switch {
+		case n == 0:
+			lines = append(lines, "+ make dependencies")
+		case n == 31:
+			lines = append(lines, "+ make integration-tests")
 		case n%20 == 7:
 			lines = append(lines, fmt.Sprintf("\x1b[33mwarning\x1b[0m: cart %d was slow: \x1b[1m%d ms\x1b[0m", n, n*13))
 		case n == 122:

@@ -110,7 +110,7 @@ func (l *logRef) lines(c *call, after int64, tail, limit int) ([]logLine, error)
 		if size += len(line.Text); size > linesBytes && len(list) > 0 {
 			break
 		}
-		list = append(list, logLine{line.Seq, line.Time, line.Level, spans(line.Text)})
+		list = append(list, logLine{line.Seq, line.Time, line.Level, spans(titled(line.Text))})
 	}
 	return list, nil
 }
@@ -123,6 +123,7 @@ type logData struct {
 	BuildURL        string
 	State           brigade.State
 	Failure         *brigade.Error
+	Notice          string // what goes on
 	Started, Ended  time.Time
 	Took            time.Duration
 	Lines           []logLine
@@ -157,6 +158,13 @@ func logPage(c *call) (*page, error) {
 		}
 	}
 	d.DownloadURL = d.URL + "/text"
+	if notice := c.notices[l.jobID]; notice != "" && !d.State.Ended() {
+		m, err := c.web.hiders.Of(c.ctx(), b.ProjectID)
+		if err != nil {
+			return nil, err
+		}
+		d.Notice = m.String(notice)
+	}
 	if d.Last, err = l.last(c); err != nil {
 		return nil, err
 	}

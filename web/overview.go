@@ -33,7 +33,9 @@ type strip struct {
 	Median time.Duration
 	Trend  string // how the newer half compares with the older one; "" when that is not known
 	Slower bool
-	Label  string
+	// Percent is the number of the trend.
+	Percent string
+	Label   string
 }
 
 // projectRow is a project on the overview.
@@ -156,9 +158,11 @@ func (s *strip) trend(times []time.Duration) {
 	percent := int((newer - older) * 100 / older)
 	switch {
 	case percent >= 5:
-		s.Trend, s.Slower = strconv.Itoa(percent)+"% slower", true
+		s.Percent, s.Slower = strconv.Itoa(percent)+"%", true
+		s.Trend = s.Percent + " slower"
 	case percent <= -5:
-		s.Trend = strconv.Itoa(-percent) + "% faster"
+		s.Percent = strconv.Itoa(-percent) + "%"
+		s.Trend = s.Percent + " faster"
 	default:
 		s.Trend = "steady"
 	}

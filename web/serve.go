@@ -33,8 +33,9 @@ type call struct {
 	formKey []byte // of the tokens in its forms
 	begun   bool   // the answer has begun
 
-	streaming bool   // the page is made again for a stream
-	nonce     string // of the forms that a stream sends: the same page is the same text
+	streaming bool              // the page is made again for a stream
+	notices   map[string]string // what a stream was told last of each job, by its ID; "": of the build
+	nonce     string            // of the forms that a stream sends: the same page is the same text
 
 	projects []*brigade.Project // all of them, once somebody asked
 

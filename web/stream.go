@@ -14,6 +14,9 @@ import (
 	"github.com/brigadecore/brigade/v3/internal/packed"
 )
 
+// maxNotices is of how many jobs of a build a stream remembers what goes on.
+const maxNotices = 1000
+
 // resubscribe is how long a stream waits that lost its channel.
 const resubscribe = 200 * time.Millisecond
 
@@ -101,6 +104,7 @@ func (s *stream) run(make pageFunc, p *page) error {
 				early = false
 			case change, ok := <-changes:
 				if ok {
+					s.c.note(change)
 					dirty = dirty || p.shows(change)
 					break
 				}
@@ -122,12 +126,29 @@ func (p *page) shows(c brigade.Change) bool {
 	switch {
 	case c.Build != nil:
 		return true
-	case c.Job != nil:
+	case c.Job != nil, c.Notice != "":
 		return p.Build != ""
 	case len(c.Lines) > 0:
 		return p.Log != nil && c.Lines[0].JobID == p.Log.jobID
 	}
 	return false
+}
+
+// note remembers what goes on, until something else does.
+func (c *call) note(change brigade.Change) {
+	switch {
+	case change.Notice != "":
+		if c.notices == nil {
+			c.notices = map[string]string{}
+		}
+		if len(c.notices) < maxNotices || c.notices[change.JobID] != "" {
+			c.notices[change.JobID] = cut(change.Notice, 300)
+		}
+	case change.Job != nil && (change.Job.State.Ended() || change.Job.State == brigade.StateRunning):
+		delete(c.notices, change.Job.ID)
+	case change.Build != nil && change.Build.State.Ended():
+		clear(c.notices)
+	}
 }
 
 // slowness is by how much the pace of a page is below that of a build: those

@@ -37,6 +37,7 @@ type row struct {
 	Took          time.Duration // it ran
 	Waited        time.Duration
 	Pulled        time.Duration
+	Notice        string   // what goes on, such as how far an image is pulled
 	Critical      bool     // nothing would have ended earlier without it
 	Path          *segment // the part of the critical path that it is
 

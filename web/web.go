@@ -229,6 +229,7 @@ func (w *Web) routes() {
 		page("GET "+log, logPage)
 		plain("GET "+log+"/lines", logLines)
 		plain("GET "+log+"/search", logSearch)
+		plain("GET "+log+"/sections", logSections)
 		plain("GET "+log+"/text", logText)
 	}
 	form("POST /builds/{build}/jobs/{job}/cancel", "job.cancel", cancelJob)

@@ -106,10 +106,16 @@
 	const morphChildren = (old, fresh) => {
 		const byID = new Map();
 		for (const c of old.children) if (c.id) byID.set(c.id, c);
+		const wanted = new Set([...fresh.children].map((c) => c.id));
+		const drop = (e) => { const next = e.nextSibling; e.remove(); return next; };
 		let at = old.firstChild;
 		for (const want of [...fresh.childNodes]) {
 			let have = want.id ? byID.get(want.id) : undefined;
-			if (have && have !== at) old.insertBefore(have, at);
+			if (have && have !== at) {
+				// What is in between goes when nobody wants it: an element that is moved loses the focus.
+				while (at && at !== have && !(at.id && wanted.has(at.id))) at = drop(at);
+				if (have !== at) old.insertBefore(have, at);
+			}
 			if (!have && at && same(at, want) && !at.id) have = at;
 			if (have) {
 				at = have.nextSibling;
@@ -118,11 +124,7 @@
 				old.insertBefore(want, at);
 			}
 		}
-		while (at) {
-			const next = at.nextSibling;
-			at.remove();
-			at = next;
-		}
+		while (at) at = drop(at);
 	};
 
 	const link = (state, text) => {
@@ -145,7 +147,9 @@
 		source.addEventListener("page", (e) => {
 			const { html, title, icon } = JSON.parse(e.data), live = $("live");
 			const parsed = new DOMParser().parseFromString("<div id=live>" + html + "</div>", "text/html");
+			const focused = document.activeElement;
 			morph(live, parsed.getElementById("live"));
+			if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
 			document.title = title + " · Brigade";
 			if ($("icon").getAttribute("href") !== icon) $("icon").setAttribute("href", icon);
 			clock();

@@ -12,14 +12,50 @@
 	let marked = null; // [from, to] of the address
 	let hits = [], hit = -1, wanted = "";
 	let widest = 0, frame = 0;
+	const remember = (name, value) => { try { localStorage.setItem(name, value ? "yes" : ""); } catch { /* not kept, then */ } };
+	const remembered = (name) => { try { return localStorage.getItem(name) === "yes"; } catch { return false; } };
 	const chunks = new Map(); // number → lines by their place, or a promise
-	const full = () => last * lineHeight;
+	// Sections are folded: their lines are left out, and rows count what is left.
+	let sections = [], headers = new Map(), hidden = []; // hidden: [first line, last line, lines hidden before]
+	const folded = new Set();
+	const refold = () => {
+		hidden = [];
+		let end = 0, sum = 0;
+		for (const s of sections) {
+			if (!folded.has(s.from) || s.to <= s.from) continue;
+			const a = Math.max(s.from + 1, end + 1), b = Math.min(s.to, last);
+			if (b < a) continue;
+			hidden.push([a, b, sum]);
+			sum += b - a + 1;
+			end = b;
+		}
+	};
+	const hiddenIn = () => hidden.length === 0 ? 0 : hidden[hidden.length - 1][2] + hidden[hidden.length - 1][1] - hidden[hidden.length - 1][0] + 1;
+	const rows = () => Math.max(0, last - hiddenIn());
+	// upTo returns the last of the hidden stretches for which is holds; it does for the first ones only.
+	const upTo = (is) => {
+		let a = 0, b = hidden.length;
+		while (a < b) {
+			const m = (a + b) >> 1;
+			if (is(hidden[m])) a = m + 1; else b = m;
+		}
+		return a === 0 ? null : hidden[a - 1];
+	};
+	const lineOf = (r) => {
+		const h = upTo((h) => h[0] - h[2] <= r);
+		return h ? r + h[2] + h[1] - h[0] + 1 : r;
+	};
+	const rowOf = (n) => {
+		const h = upTo((h) => h[0] <= n);
+		return h ? Math.max(h[0] - 1 - h[2], n - h[2] - (h[1] - h[0] + 1)) : n;
+	};
+	const full = () => rows() * lineHeight;
 	const height = () => Math.min(full(), tallest);
 	// Above the tallest element that browsers take, the bar moves faster than the lines.
 	const room = () => Math.max(0, height() - box.clientHeight);
 	const top = () => room() === 0 ? 0 : box.scrollTop * Math.max(0, full() - box.clientHeight) / room();
 	const scrollToLine = (n, where) => {
-		const seen = box.clientHeight / lineHeight, first = Math.max(0, n - 1 - (where === undefined ? seen / 3 : where));
+		const seen = box.clientHeight / lineHeight, first = Math.max(0, rowOf(n) - 1 - (where === undefined ? seen / 3 : where));
 		const end = Math.max(1, full() - box.clientHeight);
 		box.scrollTop = Math.min(1, first * lineHeight / end) * room();
 	};
@@ -106,6 +142,19 @@
 		}
 		return out;
 	};
+	// fold is what folds the section that begins with a line.
+	const fold = (n) => {
+		const slot = element("span", "f"), s = headers.get(n);
+		if (s && s.to > s.from) {
+			const button = element("button", "", folded.has(n) ? "▸" : "▾");
+			button.type = "button";
+			button.dataset.fold = n;
+			button.setAttribute("aria-expanded", String(!folded.has(n)));
+			button.setAttribute("aria-label", `${s.kind} ${s.name}`);
+			slot.append(button);
+		}
+		return slot;
+	};
 	const row = (n) => {
 		const l = get(n), e = element("div", "l");
 		const number = element("a", "n", String(n));
@@ -114,6 +163,7 @@
 		number.tabIndex = -1;
 		const words = element("span", "x");
 		e.append(number);
+		if (sections.length > 0) e.append(fold(n));
 		if (l) {
 			const time = element("time", "", clock(l.t));
 			time.title = new Date(l.t).toISOString();
@@ -122,6 +172,7 @@
 			if (l.l) e.classList.add("lv-" + l.l);
 		}
 		e.append(words);
+		if (folded.has(n) && headers.has(n)) e.append(element("span", "more", `${headers.get(n).to - n} lines`));
 		if (marked && n >= marked[0] && n <= marked[1]) e.classList.add("at");
 		return e;
 	};
@@ -132,26 +183,89 @@
 		if (last === 0) return;
 		size.style.height = height() + "px";
 		const from = top(), first = Math.max(1, Math.floor(from / lineHeight) + 1 - 8);
-		const until = Math.min(last, Math.ceil((from + box.clientHeight) / lineHeight) + 8);
-		const rows = [], offset = box.scrollTop - from;
-		for (let n = first; n <= until; n++) {
-			const e = row(n);
-			e.style.transform = `translateY(${(n - 1) * lineHeight + offset}px)`;
-			rows.push(e);
+		const until = Math.min(rows(), Math.ceil((from + box.clientHeight) / lineHeight) + 8);
+		const shown = [], offset = box.scrollTop - from;
+		for (let r = first; r <= until; r++) {
+			const e = row(lineOf(r));
+			e.style.transform = `translateY(${(r - 1) * lineHeight + offset}px)`;
+			shown.push(e);
 		}
-		size.replaceChildren(...rows);
-		const wide = Math.max(...rows.map((e) => e.scrollWidth));
+		const focused = size.contains(document.activeElement) ? document.activeElement.dataset.fold : "";
+		size.replaceChildren(...shown);
+		if (focused) (size.querySelector(`[data-fold="${focused}"]`) || box).focus({ preventScroll: true });
+		const wide = Math.max(...shown.map((e) => e.scrollWidth));
 		if (wide > widest) {
 			widest = wide;
 			size.style.minWidth = `max(100%, ${widest}px)`;
 		}
 	};
 
+	// The sections are asked for now and then while the log grows.
+	const foldAll = document.getElementById("fold");
+	let looking = false, lookAgain = false;
+	const lookForSections = async () => {
+		if (looking) {
+			lookAgain = true;
+			return;
+		}
+		looking = true;
+		lookAgain = false;
+		const begun = performance.now();
+		try {
+			const answer = await fetch(`${url}/sections?until=${last}`, { headers: { Accept: "application/json" } });
+			if (answer.ok) {
+				const all = remembered("fold"), known = headers;
+				sections = (await answer.json()).sections;
+				headers = new Map(sections.map((s) => [s.from, s]));
+				for (const s of sections) if (all && !s.open && (!known.has(s.from) || known.get(s.from).open)) folded.add(s.from);
+				foldAll.hidden = !sections.some((s) => s.to > s.from);
+				foldAll.textContent = folded.size > 0 ? "Unfold all" : "Fold all";
+				keepPlace(refold);
+				if (marked) reveal(marked[0]);
+			}
+		} catch { /* they are asked for again when the log grows */ }
+		setTimeout(() => { looking = false; if (lookAgain) lookForSections(); }, Math.max(1500, 10 * (performance.now() - begun)));
+	};
+	// keepPlace changes what is folded, and leaves the first line in sight where it is.
+	const keepPlace = (change) => {
+		const stick = follow.checked, at = lineOf(Math.floor(top() / lineHeight) + 1);
+		change();
+		size.style.height = height() + "px";
+		if (stick) box.scrollTop = room();
+		else if (at > 1) scrollToLine(at, 0);
+		draw();
+	};
+	const reveal = (n) => {
+		for (const s of sections) if (n > s.from && n <= s.to) folded.delete(s.from);
+		keepPlace(refold);
+	};
+	const toggleAll = () => {
+		const fold = folded.size === 0;
+		folded.clear();
+		if (fold) for (const s of sections) folded.add(s.from);
+		remember("fold", fold);
+		foldAll.textContent = fold ? "Unfold all" : "Fold all";
+		keepPlace(refold);
+	};
+	foldAll.addEventListener("click", toggleAll);
+	size.addEventListener("click", (e) => {
+		const button = e.target.closest("[data-fold]");
+		if (!button) return;
+		const n = Number(button.dataset.fold);
+		if (!folded.delete(n)) folded.add(n);
+		foldAll.textContent = folded.size > 0 ? "Unfold all" : "Fold all";
+		refold();
+		size.style.height = height() + "px";
+		draw();
+	});
+
 	const grown = (to, ended) => {
 		const stick = follow.checked;
 		over = ended;
 		if (to !== last) {
 			last = to;
+			refold();
+			lookForSections();
 			size.style.height = height() + "px";
 			if (stick) box.scrollTop = room();
 		}
@@ -164,6 +278,7 @@
 		marked = m ? [Number(m[1]), Number(m[2] || m[1])].sort((a, b) => a - b) : null;
 		if (marked) {
 			follow.checked = false;
+			reveal(marked[0]);
 			scrollToLine(marked[0]);
 		}
 		draw();
@@ -185,6 +300,7 @@
 		hit = (i + hits.length) % hits.length;
 		follow.checked = false;
 		found.textContent = `${hit + 1} of ${hits.length}${found.dataset.more ? "+" : ""}`;
+		reveal(hits[hit]);
 		scrollToLine(hits[hit]);
 		draw();
 	};
@@ -216,7 +332,7 @@
 		found.dataset.more = more ? "yes" : "";
 		for (const id of ["prev", "next"]) document.getElementById(id).disabled = hits.length === 0;
 		if (q && hits.length === 0) found.textContent = "nothing";
-		const near = hits.findIndex((n) => n > top() / lineHeight);
+		const near = hits.findIndex((n) => n > lineOf(Math.floor(top() / lineHeight)));
 		if (hits.length > 0) show(near < 0 ? 0 : near);
 		draw();
 	};
@@ -225,8 +341,6 @@
 	text.addEventListener("input", () => { clearTimeout(pause); pause = setTimeout(() => { if (text.value.length > 1 || text.value === "") search(); }, 250); });
 	document.getElementById("prev").addEventListener("click", () => show(hit - 1));
 
-	const remember = (name, value) => { try { localStorage.setItem(name, value ? "yes" : ""); } catch { /* not kept, then */ } };
-	const remembered = (name) => { try { return localStorage.getItem(name) === "yes"; } catch { return false; } };
 	times.addEventListener("change", () => { box.classList.toggle("times", times.checked); remember("times", times.checked); widest = 0; draw(); });
 	follow.addEventListener("change", () => { if (follow.checked) box.scrollTop = room(); draw(); });
 	box.addEventListener("scroll", () => { if (follow.checked && !atEnd()) follow.checked = false; else if (!over && atEnd()) follow.checked = true; draw(); });
@@ -234,6 +348,7 @@
 		if (e.ctrlKey || e.metaKey || e.altKey) return;
 		if (e.key === "n") show(hit + 1);
 		else if (e.key === "N") show(hit - 1);
+		else if (e.key === "z" && !foldAll.hidden) toggleAll();
 		else if (e.key === "g") { follow.checked = false; box.scrollTop = 0; }
 		else if (e.key === "G") { follow.checked = true; box.scrollTop = room(); }
 		else return;
@@ -250,5 +365,6 @@
 	if (last > 0) size.style.height = height() + "px";
 	readHash();
 	if (!marked && (follow.checked || box.dataset.end)) box.scrollTop = room();
+	if (last > 0) lookForSections();
 	draw();
 })();
