@@ -51,7 +51,7 @@ func (s *Store) takeNew(ctx context.Context, e *entry, o *corev1.Secret) error {
 	e.uid, e.version, e.stored, e.legacy, e.label = o.UID, version(o), true, legacy, found.Label
 	s.setKey(e, b)
 	e.asked = b.Cancel != nil && b.State == brigade.StatePending
-	lost := legacy && s.synced && s.pods[e.secret] == nil
+	lost := legacy && s.synced && s.opt.Scope == ScopeAll && s.pods[e.secret] == nil
 	s.mu.Unlock()
 	if lost {
 		s.tell.add(func() { s.legacyPod(e, nil) })
