@@ -22,6 +22,8 @@ type lines struct {
 	size atomic.Int64 // repeated(), for other goroutines
 	sum  atomic.Int64 // bytes read, likewise
 
+	printed atomic.Int64 // bytes passed on
+
 	recent []second // of the last lines, ascending: what is needed to go on
 	newest int64    // the latest time of a line, in ns since 1970
 	partAt int64    // the time of the line that is not complete
@@ -130,6 +132,7 @@ func (p *pass) flush() {
 		return
 	}
 	p.l.any = true
+	p.l.printed.Add(int64(p.buf.Len()))
 	_, _ = p.l.out.Write(p.buf.Bytes()) // never fails
 	p.buf.Reset()
 }

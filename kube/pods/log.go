@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,11 @@ const (
 	// parting is how long the output of a pod that is being deleted is waited
 	// for: it can be read to its end, but not again.
 	parting = 3 * time.Second
+	// stallTime is after how long a stream that was heavy and is silent now is
+	// opened anew: a kubelet that is still behind when it begins another file
+	// does not notice that, and waits at the end of the old one.
+	stallTime = 1500 * time.Millisecond
+	heavy     = 256 << 10 // bytes within two seconds
 	// rereadMost is how much output is read again for want of patience: the
 	// end of the stream is waited for when it would be more.
 	rereadMost = 1 << 20
@@ -37,7 +43,9 @@ type follower struct {
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when the container has ended
 	idle   chan struct{} // closed when nothing is followed any more
-	clean  bool          // the stream ended by itself; set before idle is closed
+	// stalledAt is how much had come when the stream stalled last.
+	stalledAt atomic.Int64
+	clean     bool // the stream ended by itself; set before idle is closed
 }
 
 // follow begins to pass on the output. A container that has ended already needs
@@ -67,6 +75,9 @@ func (f *follower) run(ctx context.Context) {
 			err = f.read(ctx, &corev1.PodLogOptions{Follow: true})
 		}
 		f.clean = err == nil
+		if errors.Is(err, errStalled) {
+			continue
+		}
 		if time.Since(began) > maxPause {
 			pause = minPause
 		}
@@ -93,12 +104,51 @@ func (f *follower) run(ctx context.Context) {
 // read reads the output once, from where it was on.
 func (f *follower) read(ctx context.Context, opt *corev1.PodLogOptions) error {
 	opt.Container, opt.Timestamps, opt.SinceTime = objects.ContainerJob, true, f.lines.since()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	stream, err := f.x.r.opt.Cluster.PodLog(ctx, f.x.pod.Namespace, f.x.pod.Name, opt)
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
-	return f.lines.copy(stream)
+	if opt.Follow {
+		defer f.watchStall(cancel)()
+	}
+	err = f.lines.copy(stream)
+	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		return errStalled
+	}
+	return err
+}
+
+var errStalled = errors.New("its stream has stalled")
+
+// watchStall ends a stream that was heavy and is silent now; once, until more
+// comes than was there before.
+func (f *follower) watchStall(cancel context.CancelCauseFunc) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(stallTime)
+		defer tick.Stop()
+		before := int64(-1)
+		for {
+			select {
+			case <-done:
+				return
+			case <-f.ended:
+				return
+			case <-tick.C:
+			}
+			now, printed := f.lines.sum.Load(), f.lines.printed.Load()
+			if now == before && f.lines.size.Load() > heavy && printed > f.stalledAt.Load() {
+				f.stalledAt.Store(printed)
+				cancel(errStalled)
+				return
+			}
+			before = now
+		}
+	}()
+	return func() { close(done) }
 }
 
 // finish sees to it that all output was passed on, and tells when that cannot
@@ -110,11 +160,12 @@ func (f *follower) finish(leaving bool) {
 		f.cancel()
 		<-f.idle
 	}
-	if !f.clean {
+	// A stream may end at the end of a file that was not the last.
+	if !f.clean || !leaving && f.lines.printed.Load() > rereadMost {
 		f.rest(leaving)
 	}
 	if f.lines.gap {
-		f.x.say("a part of its log is missing: its node had thrown it away before it could be read")
+		f.x.say("a part of its log may be missing: its node began another file while it was read")
 	}
 }
 

@@ -3,6 +3,7 @@ package pods
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -154,7 +155,12 @@ func (x *execution) begin(ctx context.Context) error {
 		default:
 			patience.stop()
 		}
-		if text := or(x.box.takeWarning(), got.note); text != "" && text != said {
+		warning := x.box.takeWarning()
+		if hopeless(warning) {
+			return brigade.Errorf(brigade.CodeJobStart, "job %q cannot be started: %s", name, oneLine(warning)).
+				WithHint("what its volumes name must be there before")
+		}
+		if text := or(warning, got.note); text != "" && text != said {
 			x.r.tell(x.run, got.state, oneLine(text))
 			said = text
 		}
@@ -170,6 +176,14 @@ func (x *execution) begin(ctx context.Context) error {
 		}
 	}
 }
+
+// hopeless reports whether a warning of the cluster says that a volume names
+// what is not there: the kubelet would try until the job's time is over.
+func hopeless(warning string) bool {
+	return strings.HasPrefix(warning, "MountVolume.SetUp failed") && missing.MatchString(warning)
+}
+
+var missing = regexp.MustCompile(`hostPath type check failed|secret "[^"]*" not found|configmap "[^"]*" not found|references non-existent (secret|config) key`)
 
 // look asks for a pod that the watched list has not shown yet.
 func (x *execution) look(ctx context.Context) {

@@ -114,6 +114,7 @@ func (p *plan) note() {
 	}{
 		{p.spec.Host.Name != "", "host.name"}, {p.spec.Host.OS != "" && p.spec.Host.OS != "linux", "host.os"},
 		{len(p.spec.Host.NodeSelector) > 0, "host.nodeSelector"}, {p.spec.ServiceAccount != "", "serviceAccount"},
+		{len(p.spec.Pod) > 0, "pod"}, {len(p.spec.Sidecars) > 0, "sidecars"},
 	} {
 		if n.asked {
 			p.notes = append(p.notes, n.what)

@@ -102,6 +102,7 @@ func (p *plan) checkHost() error {
 	var left []string
 	for name, asked := range map[string]bool{
 		"privileged": p.spec.Privileged, "serviceAccount": p.spec.ServiceAccount != "",
+		"pod": len(p.spec.Pod) > 0, "sidecars": len(p.spec.Sidecars) > 0,
 		"host.name": p.spec.Host.Name != "", "host.nodeSelector": len(p.spec.Host.NodeSelector) > 0,
 	} {
 		if asked {

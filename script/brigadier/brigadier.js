@@ -242,7 +242,15 @@ function specOf(job) {
 		retry: retryOf(job),
 		fallible: Boolean(job.fallible),
 		artifacts: texts(job, "artifacts", job.artifacts),
+		pod: job.pod === undefined || job.pod === null ? undefined : plainObject(job, "pod"),
+		sidecars: objects(job, "sidecars", job.sidecars),
 	};
+}
+
+// plainObject is part for what Kubernetes reads: no array.
+function plainObject(job, field) {
+	if (Array.isArray(job[field])) throw wrong(job, field, "an object", job[field]);
+	return part(job, field);
 }
 
 // retryOf reads job.retry: a number, or { limit, backoff } with backoff in

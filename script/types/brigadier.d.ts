@@ -354,6 +354,17 @@ export class Job {
   fallible?: boolean;
   /** Files to keep: paths and patterns such as `dist/**`, relative to `mountPath`. */
   artifacts?: string[];
+  /**
+   * A part of a Kubernetes Pod that is merged into the job's, in a cluster:
+   * `{ spec: { tolerations: [...] }, metadata: { labels: {...} } }`, or the fields
+   * of `spec` alone. The installation says which fields may be set.
+   */
+  pod?: { [field: string]: any };
+  /**
+   * Kubernetes containers that run beside the job's, in a cluster: they start
+   * before it and are ended after it.
+   */
+  sidecars?: { name: string; image: string; [field: string]: any }[];
 
   /** The ID of the job's run: `<name>-<build ID>`. Empty until it was run. */
   readonly podName: string;
