@@ -254,6 +254,12 @@ func (p *patientWriter) Write(b []byte) (int, error) {
 	return p.ResponseWriter.Write(b)
 }
 
+// WriteHeader begins an answer, which may be all of it.
+func (p *patientWriter) WriteHeader(status int) {
+	_ = p.c.SetWriteDeadline(time.Now().Add(p.idle)) // where there is none, the listener's holds
+	p.ResponseWriter.WriteHeader(status)
+}
+
 // bytesText is a size for people.
 func bytesText(n int64) string {
 	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}

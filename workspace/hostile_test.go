@@ -299,7 +299,7 @@ func TestPrivateAuthority(t *testing.T) {
 // TestMemoryStaysFlat sends a file through everything that is much larger than
 // the memory that may be used for it.
 func TestMemoryStaysFlat(t *testing.T) {
-	const size, allowed = 192 << 20, 48 << 20
+	const size, allowed = 96 << 20, 32 << 20
 	h := newHouse(t, workspace.Limits{})
 	p := h.pod(run("b1", "a", storage, cached("1Gi"), func(r *brigade.JobRun) {
 		r.Project.Kubernetes.BuildStorageSize, r.Job.Spec.Artifacts = "1Gi", []string{"*"}

@@ -90,6 +90,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	builds map[string]*build
+	forgot time.Time // when ended builds were last forgotten
 }
 
 // build is what the server knows of a build.
@@ -124,7 +125,7 @@ func New(opt Options) (*Server, error) {
 		opt.Now = time.Now
 	}
 	opt.Limits = opt.Limits.withDefaults()
-	s := &Server{opt: opt, builds: map[string]*build{}, transfers: make(chan struct{}, opt.Limits.Transfers), caches: opt.Caches}
+	s := &Server{opt: opt, builds: map[string]*build{}, forgot: opt.Now(), transfers: make(chan struct{}, opt.Limits.Transfers), caches: opt.Caches}
 	for _, name := range []string{"builds", "ended", "temp"} {
 		if err := os.MkdirAll(filepath.Join(opt.Dir, name), 0o700); err != nil {
 			return nil, storeError(err, "the workspace's directory cannot be made")
@@ -160,6 +161,11 @@ func (s *Server) tidy() error {
 			}
 		}
 	}
+	return s.forget()
+}
+
+// forget removes what reminds of builds that ended long ago.
+func (s *Server) forget() error {
 	ended, err := os.ReadDir(filepath.Join(s.opt.Dir, "ended"))
 	if err != nil {
 		return err
@@ -229,19 +235,34 @@ func (s *Server) EndBuild(_ context.Context, buildID string) error {
 	if err := checkID("build", buildID); err != nil {
 		return nil
 	}
-	if err := os.WriteFile(s.tombstone(buildID), nil, 0o600); err != nil {
-		return storeError(err, "the end of the build cannot be noted")
-	}
+	dir := filepath.Join(s.opt.Dir, "builds", buildID)
 	s.mu.Lock()
 	b := s.builds[buildID]
-	delete(s.builds, buildID)
+	if _, err := os.Lstat(dir); b == nil && errors.Is(err, fs.ErrNotExist) {
+		s.mu.Unlock()
+		return nil // nothing of it was ever here
+	}
+	err := os.WriteFile(s.tombstone(buildID), nil, 0o600)
+	if err == nil {
+		delete(s.builds, buildID)
+	}
+	old := s.opt.Now().Sub(s.forgot) > endedFor/24
+	if old {
+		s.forgot = s.opt.Now()
+	}
 	s.mu.Unlock()
+	if err == nil && old {
+		err = s.forget()
+	}
+	if err != nil {
+		return storeError(err, "the end of the build cannot be noted")
+	}
 	if b != nil { // what is being applied is let finish
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.ended = true
 	}
-	if err := removeAll(filepath.Join(s.opt.Dir, "builds", buildID)); err != nil {
+	if err := removeAll(dir); err != nil {
 		return storeError(err, "the files of the build cannot be removed")
 	}
 	return nil
