@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,25 +41,12 @@ func (s *Store) needBuilds(ctx context.Context, id string) error {
 	if err := s.open(ctx); err != nil || s.opt.Scope == ScopeAll {
 		return err
 	}
+	if there, err := s.needBuild(ctx, id); there || err != nil || s.opt.Scope != ScopeOnce {
+		return err
+	}
 	s.once.Lock()
 	defer s.once.Unlock()
-	s.mu.Lock()
-	known := s.entries[id] != nil
-	s.mu.Unlock()
-	if s.once.builds || known {
-		return nil
-	}
-	if objects.ValidBuildID(id) {
-		o, err := s.getSecret(ctx, objects.WorkerName(id))
-		if err != nil {
-			return err
-		}
-		if o != nil && o.Type == objects.TypeBuild {
-			s.again(o)
-			return s.legacyOnce(ctx, objects.LabelBuild+"="+o.Labels[objects.LabelBuild])
-		}
-	}
-	if s.opt.Scope != ScopeOnce {
+	if s.once.builds {
 		return nil
 	}
 	err := s.listSecrets(ctx, objects.TypeBuild, s.again)
@@ -107,6 +95,22 @@ func (s *Store) listPods(ctx context.Context, ns, labels string) error {
 			return nil
 		}
 	}
+}
+
+// needBuild makes sure that the build with that whole ID is known, if its Secret
+// has the name that this program gives them, and reports whether it is.
+func (s *Store) needBuild(ctx context.Context, id string) (bool, error) {
+	s.once.Lock()
+	defer s.once.Unlock()
+	if _, _, known := s.SecretOf(id); known || s.once.builds || !objects.ValidBuildID(id) {
+		return known, nil
+	}
+	o, err := s.getSecret(ctx, objects.WorkerName(id))
+	if o == nil || err != nil || o.Type != objects.TypeBuild {
+		return false, err
+	}
+	s.again(o)
+	return true, s.legacyOnce(ctx, objects.LabelBuild+"="+o.Labels[objects.LabelBuild])
 }
 
 func (s *Store) listSecrets(ctx context.Context, kind corev1.SecretType, take func(*corev1.Secret)) error {
@@ -164,24 +168,35 @@ func (s *Store) needJob(ctx context.Context, id string) error {
 	if s.opt.Scope != ScopeOnce {
 		return s.open(ctx)
 	}
-	// The build's ID is the end of the job's, behind one of its dashes.
-	for at := strings.IndexByte(id, '-'); at >= 0; {
-		if build := id[at+1:]; objects.ValidBuildID(build) {
-			if err := s.needBuilds(ctx, build); err != nil {
+	for _, need := range []func(string) error{
+		func(build string) error { _, err := s.needBuild(ctx, build); return err },
+		func(string) error { return s.needBuilds(ctx, "") }, // its Secret has another name
+	} {
+		for _, build := range buildsOfJob(id) {
+			if err := need(build); err != nil {
 				return err
 			}
-			s.mu.Lock()
-			there := s.entries[build] != nil
-			s.mu.Unlock()
-			if there {
+			if _, _, there := s.SecretOf(build); there {
 				return s.needJobs(ctx, build)
 			}
 		}
-		next := strings.IndexByte(id[at+1:], '-')
-		if next < 0 {
-			break
-		}
-		at += 1 + next
 	}
-	return s.open(ctx) // the inner store says that there is no such job
+	return nil // the inner store says that there is no such job
+}
+
+// buildsOfJob are the IDs that the build of a job may have: a job's is
+// <name>-<build>, or <name>-<build>-<n> of another job of its name.
+func buildsOfJob(id string) []string {
+	var all []string
+	for at := range len(id) {
+		if id[at] != '-' {
+			continue
+		}
+		rest := id[at+1:]
+		all = append(all, rest)
+		if dash := strings.LastIndexByte(rest, '-'); dash > 0 && strings.Trim(rest[dash+1:], "0123456789") == "" {
+			all = append(all, rest[:dash])
+		}
+	}
+	return slices.DeleteFunc(all, func(build string) bool { return !objects.ValidBuildID(build) })
 }

@@ -258,6 +258,16 @@ func TestBuildsThatV1HasStarted(t *testing.T) {
 	check(s)
 	check(w.open(store.Options{Client: w.connect(&requests{}), Scope: store.ScopeOnce}))
 
+	// A command finds a job by its ID alone.
+	count := &requests{}
+	once := w.open(store.Options{Client: w.connect(count), Scope: store.ScopeOnce})
+	if j, err := once.Job(t.Context(), "unit-"+done); err != nil || j.BuildID != done {
+		t.Errorf("the job is %+v, %v", j, err)
+	}
+	if _, err := once.Job(t.Context(), "no-such-job-"+done+"-2"); brigade.CodeOf(err) != brigade.CodeNotFound {
+		t.Errorf("a job that is not there: %v", err)
+	}
+
 	// The one that runs ends before our eyes, and that is written down.
 	w.cluster.Kubectl(t, "-n", w.ns, "delete", "pod", "brigade-worker-"+on, "--grace-period=0", "--force")
 	until(t, "its end is seen", func() bool {
