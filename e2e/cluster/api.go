@@ -76,6 +76,17 @@ func create(ctx context.Context, client rest.Interface, namespace, resource stri
 	return client.Post().NamespaceIfScoped(namespace, namespace != "").Resource(resource).Body(object).Do(ctx).Into(object)
 }
 
+// deleteNow deletes a pod, or with no name all of a namespace, without waiting
+// for a node to end it.
+func (c *Cluster) deleteNow(ctx context.Context, namespace, pod string) error {
+	r := c.admin.Delete().Namespace(namespace).Resource("pods").SetHeader("Content-Type", "application/json").
+		Body([]byte(`{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}`))
+	if pod != "" {
+		r = r.Name(pod)
+	}
+	return r.Do(ctx).Error()
+}
+
 // follow calls a handler for every object of a resource, those that are there
 // and those that come, in order and from one goroutine, until the context ends.
 func (c *Cluster) follow(ctx context.Context, resource, selector string, object runtime.Object, handler cache.ResourceEventHandler) error {

@@ -149,7 +149,7 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--token-auth-file=tokens.csv", "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
 		"--service-cluster-ip-range=" + serviceRange, "--allow-privileged=true",
-		"--max-requests-inflight=3000", "--max-mutating-requests-inflight=1500", "--shutdown-delay-duration=0s",
+		"--max-requests-inflight=3000", "--max-mutating-requests-inflight=1500", "--shutdown-delay-duration=0s", "--delete-collection-workers=16",
 	}, c.opts.APIServer...)
 	if c.opts.Audit {
 		if err := os.WriteFile(c.path("audit.json"), []byte(auditPolicy), 0o600); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -57,14 +58,17 @@ func (n *FakeNode) serveLog(w http.ResponseWriter, r *http.Request) {
 			found = p
 		}
 	}
-	text := ""
+	text, since := "", time.Time{}
 	if found != nil {
-		text = found.fate.Log
+		text, since = found.fate.Log, found.started.UTC()
 	}
 	n.mu.Unlock()
 	if found == nil {
 		http.Error(w, "no such pod", http.StatusNotFound)
 		return
+	}
+	if r.FormValue("timestamps") == "true" {
+		text = stamped(text, since, r.FormValue("sinceTime"))
 	}
 	_, _ = io.WriteString(w, text)
 	if r.FormValue("follow") != "true" {
@@ -76,4 +80,21 @@ func (n *FakeNode) serveLog(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 	case <-n.ctx.Done():
 	}
+}
+
+// stamped is text with the time before each line, as the kubelet has it when
+// asked, from the time that after names.
+func stamped(text string, started time.Time, after string) string {
+	from, err := time.Parse(time.RFC3339, after)
+	if err != nil {
+		from = time.Time{}
+	}
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if !started.Before(from) {
+			out.WriteString(started.Format(time.RFC3339Nano) + " " + line)
+		}
+		started = started.Add(time.Microsecond)
+	}
+	return out.String()
 }

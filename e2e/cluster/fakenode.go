@@ -252,16 +252,55 @@ func (n *FakeNode) Running() int {
 	return count
 }
 
-// Remove takes the node away: nobody answers for its pods any more.
+// Remove takes the node away: nobody answers for its pods any more. Once it
+// returns no pod is scheduled to it.
 func (n *FakeNode) Remove() {
 	n.removed.Do(func() {
-		n.cancel()
-		n.tasks.Wait()
 		ctx, cancel := context.WithTimeout(n.c.ctx, 30*time.Second)
 		defer cancel()
+		n.cordon(ctx)
+		n.cancel()
+		n.tasks.Wait()
 		_ = n.c.admin.Delete().Resource("nodes").Name(n.Name).Do(ctx).Error()
 		_ = n.leases.Delete().Namespace(corev1.NamespaceNodeLease).Resource("leases").Name(n.Name).Do(ctx).Error()
 	})
+}
+
+// cordon returns when the scheduler knows that the node takes no more pods:
+// otherwise it may yet send those of the next test there. It asks it about a
+// pod that could go nowhere else.
+func (n *FakeNode) cordon(ctx context.Context) {
+	err := n.c.admin.Patch(types.MergePatchType).Resource("nodes").Name(n.Name).
+		Body([]byte(`{"spec":{"unschedulable":true}}`)).Do(ctx).Error()
+	for try := 0; err == nil && ctx.Err() == nil; try++ {
+		probe := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%d", n.Name, try), Annotations: map[string]string{FakeNap: "forever"}},
+			Spec: corev1.PodSpec{
+				NodeSelector: map[string]string{corev1.LabelHostname: n.Name}, RestartPolicy: corev1.RestartPolicyNever,
+				Containers: []corev1.Container{{Name: "probe", Image: "probe"}},
+			},
+		}
+		if err = create(ctx, n.c.admin, corev1.NamespaceNodeLease, "pods", probe); err != nil {
+			return
+		}
+		refused := false
+		_ = n.c.await(ctx, "the scheduler looks at a pod", nil, func() error {
+			if err := n.c.get(ctx, corev1.NamespaceNodeLease, "pods", probe.Name, probe); err != nil {
+				return err
+			}
+			for _, c := range probe.Status.Conditions {
+				refused = refused || c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse
+			}
+			if !refused && probe.Spec.NodeName == "" {
+				return errors.New("it did not yet")
+			}
+			return nil
+		})
+		err = n.c.deleteNow(ctx, corev1.NamespaceNodeLease, probe.Name)
+		if refused {
+			return
+		}
+	}
 }
 
 // FateOf reads a pod's annotations. Without any a pod ends at once, and one that

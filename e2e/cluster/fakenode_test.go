@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -127,46 +126,4 @@ func TestSilentNode(t *testing.T) {
 	}
 	n.Silence(false)
 	c.Kubectl(t, "-n", ns, "wait", "--timeout=180s", "--for=delete", "pod/lost")
-}
-
-func TestFakeNodeHoldsAThousandPods(t *testing.T) {
-	const pods = 1000
-	c := cluster.Shared(t)
-	ns := c.Namespace(t)
-	n := c.FakeNode(t, cluster.FakeNodeOptions{})
-	started := time.Now()
-	c.Apply(t, ns, fmt.Sprintf(`
-apiVersion: batch/v1
-kind: Job
-metadata: {name: many}
-spec:
-  parallelism: %d
-  completions: %[1]d
-  template:
-    metadata: {annotations: {fake.brigade.sh/nap: forever}}
-    spec:
-      restartPolicy: Never
-      nodeSelector: {kubernetes.io/hostname: %s}
-      containers: [{name: main, image: x}]
-`, pods, n.Name))
-	cluster.Until(t, "all are there", func() error {
-		if got := n.Running(); got != pods {
-			return fmt.Errorf("%d of %d run", got, pods)
-		}
-		return nil
-	})
-	cluster.Until(t, "all are said to run", func() error {
-		if got := c.Kubectl(t, "-n", ns, "get", "job/many", "-o", "jsonpath={.status.ready}"); got != fmt.Sprint(pods) {
-			return fmt.Errorf("%s of %d run", got, pods)
-		}
-		return nil
-	})
-	t.Logf("%d pods run after %s", pods, time.Since(started).Round(time.Millisecond))
-	c.Kubectl(t, "-n", ns, "delete", "job/many", "--wait=false")
-	cluster.Until(t, "all are gone", func() error {
-		if got := n.Running(); got != 0 {
-			return fmt.Errorf("%d are there", got)
-		}
-		return nil
-	})
 }

@@ -166,6 +166,10 @@ func (c *Cluster) Namespace(t testing.TB) string {
 		if err != nil && !notFound(err) && c.ctx.Err() == nil {
 			t.Errorf("delete the namespace %s: %v", name, err)
 		}
+		// Pods that wait for a node must not get one of the next test.
+		if err == nil && c.node == nil {
+			_ = c.deleteNow(ctx, name, "")
+		}
 	})
 	if err := c.await(ctx, "the namespace gets its service account", nil, func() error {
 		return c.get(ctx, name, "serviceaccounts", "default", nil)
