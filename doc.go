@@ -12,6 +12,7 @@
 //	dispatch/  a queued build is claimed, its script started, its jobs handed to a runner
 //	script/    runs brigade.js in the embedded JavaScript engine, in a child process of its own
 //	runner/    a Job becomes something that runs: process, docker, dummy
+//	workspace/  files come to pods and go home again, without volumes
 //	artifact/  the files that jobs leave behind: kept in a directory or a bucket
 //	retention/  what nobody wants to keep any more is deleted
 //	feed/      state changes and log lines: saved, and fanned out to whoever watches
