@@ -227,14 +227,45 @@ func (c *chromium) until(expression string) {
 	c.t.Fatalf("it never came to: %s", expression)
 }
 
+// guide are the pictures that the guide shows, by their names there.
+var guide = map[string]string{
+	"overview-1280": "overview", "build-failed-1280": "waterfall", "log-1280-dark": "log", "project-script-1280": "script", "build-running-400-dark": "phone",
+}
+
+// picture keeps what is seen of a page for the guide in the directory
+// WEB_GUIDE, small enough to be kept in the repository.
+func (c *chromium) picture(name string) {
+	dir := os.Getenv("WEB_GUIDE")
+	if dir == "" || guide[name] == "" {
+		return
+	}
+	data, err := chromedp.Call(c.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatWebp, Quality: ptr(int64(72))})
+	c.w.must(err)
+	c.w.must(os.MkdirAll(dir, 0o755))
+	c.w.must(os.WriteFile(filepath.Join(dir, guide[name]+".webp"), data.Data, 0o644))
+}
+
+func ptr[T any](v T) *T { return &v }
+
 // shot keeps a picture of the whole page in the directory WEB_SHOTS.
 func (c *chromium) shot(name string) {
+	c.picture(name)
 	dir := os.Getenv("WEB_SHOTS")
 	if dir == "" {
 		return
 	}
-	picture, err := chromedp.Run(c.ctx, chromedp.FullScreenshot(100))
-	c.w.must(err)
+	var picture []byte
+	var err error
+	for range 20 { // a page that is being left has no picture
+		if picture, err = chromedp.Run(c.ctx, chromedp.FullScreenshot(100)); err == nil {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	if err != nil {
+		c.t.Logf("no picture of %s: %v", name, err)
+		return
+	}
 	c.w.must(os.MkdirAll(dir, 0o755))
 	c.w.must(os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644))
 }
@@ -298,7 +329,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 		for _, p := range pages {
 			c.open(p.path)
 			c.visible(p.ready)
-			if over := js[float64](c, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+			if over := js[float64](c, "document.documentElement.scrollWidth") - float64(size.width); over > 0 {
 				c.t.Errorf("%s at %s is %.0f pixels too wide", p.name, size.name, over)
 			}
 			if title := c.text("document.title"); !strings.HasSuffix(title, " · Brigade") || len(title) < 14 {

@@ -109,7 +109,7 @@ func (w *Web) parseTemplates() (*template.Template, error) {
 		"icon":  func(s brigade.State) string { return w.assets.path(iconOf(s)) },
 		"ago":   ago, "dur": duration, "stamp": stamp, "iso": iso, "title": eventTitle, "ref": shortRef, "sha": shortCommit,
 		"projectURL": projectURL, "buildURL": buildURL, "jobURL": jobURL, "bytes": bytesOf, "word": stateWord, "took": took,
-		"artifactURL": artifactURL, "hasPrefix": strings.HasPrefix, "join": strings.Join, "shortID": shortID, "agent": agentName, "inc": func(i int) int { return i + 1 }, "bytes64": func(n int) string { return bytesOf(int64(n)) },
+		"artifactURL": artifactURL, "hasPrefix": strings.HasPrefix, "join": strings.Join, "shortID": shortID, "agent": agentName, "next": func(n int64) int64 { return n + 1 }, "inc": func(i int) int { return i + 1 }, "bytes64": func(n int) string { return bytesOf(int64(n)) },
 	})
 	return t.ParseFS(files, "templates/*.html")
 }
