@@ -37,7 +37,7 @@ examples: ## only the examples, on every runner that is here
 	go test -count=1 -run TestExamples -v ./e2e
 
 bench: ## speed and memory, as ratios to a reference measured in the same run
-	go test -run '^$$' -bench . -benchtime 1x -count 1 ./bench/...
+	go test -run '^$$' -bench . -benchtime 1x -count 1 ./bench/... ./web
 
 fault: ## kill a server, fill its disk and send it nonsense for five minutes: nothing may be lost
 	go run ./e2e/fault/cmd -builds 500 -for 5m

@@ -25,7 +25,7 @@ import (
 
 // chromium is a real browser with one page.
 type chromium struct {
-	t   *testing.T
+	t   testing.TB
 	w   *world
 	ctx context.Context
 
@@ -60,7 +60,7 @@ func TestMain(m *testing.M) {
 
 // theBrowser starts Chromium when it does not run. Without Chromium the test
 // is skipped, but not in CI.
-func theBrowser(t *testing.T) context.Context {
+func theBrowser(t testing.TB) context.Context {
 	t.Helper()
 	one.mu.Lock()
 	defer one.mu.Unlock()

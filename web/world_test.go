@@ -24,7 +24,7 @@ import (
 
 // world is a dashboard over a store in memory, with people who have tokens.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	store  *memory.Store
 	feed   *feed.Feed
 	web    *web.Web
@@ -75,7 +75,7 @@ func (k *tokens) revoke(token string) {
 	delete(k.known, token)
 }
 
-func newWorld(t *testing.T, change ...func(*web.Options)) *world {
+func newWorld(t testing.TB, change ...func(*web.Options)) *world {
 	t.Helper()
 	w := &world{t: t, store: memory.New(memory.Options{}), feed: feed.New(feed.Options{})}
 	w.now = func() time.Time {
@@ -342,7 +342,7 @@ func (e elsewhere) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // answer is what came back.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	what   string
 	status int
 	header http.Header
