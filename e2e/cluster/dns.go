@@ -41,8 +41,7 @@ func (c *Cluster) serveNames(address string) (*dnsServer, error) {
 		return nil, err
 	}
 	c.tasks.Go(s.serve)
-	stop := context.AfterFunc(c.ctx, func() { conn.Close() })
-	_ = stop
+	context.AfterFunc(c.ctx, func() { conn.Close() })
 	return s, nil
 }
 

@@ -41,40 +41,38 @@ func Start(t testing.TB, opts Options) *Cluster {
 	return c
 }
 
-// shared holds the cluster that the tests of a test binary share.
-var shared struct {
-	sync.Mutex
-	plain, node *Cluster
-	err         error
+// once is a cluster that is started once, or fails to.
+type once struct {
+	sync.Once
+	cluster *Cluster
+	err     error
 }
+
+// shared holds the clusters that the tests of a test binary share.
+var shared struct{ plain, node once }
 
 // Shared returns a control plane without nodes that all tests of a test binary
 // share; the first who asks starts it. It ends with the process. Tests keep
-// apart by Namespace, and do not stop its parts.
+// apart by Namespace, and do not stop its parts. Those that run in parallel
+// send their pods to their own fake node by its name.
 func Shared(t testing.TB) *Cluster {
 	t.Helper()
-	return sharedCluster(t, &shared.plain, Options{})
+	return shared.plain.get(t, Options{})
 }
 
 // SharedNode is Shared with a real node.
 func SharedNode(t testing.TB) *Cluster {
 	t.Helper()
-	return sharedCluster(t, &shared.node, Options{Node: true})
+	return shared.node.get(t, Options{Node: true})
 }
 
-func sharedCluster(t testing.TB, place **Cluster, opts Options) *Cluster {
+func (o *once) get(t testing.TB, opts Options) *Cluster {
 	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if *place == nil && shared.err == nil {
-		*place, shared.err = openForTest(context.Background(), opts)
+	o.Do(func() { o.cluster, o.err = openForTest(context.Background(), opts) })
+	if o.err != nil {
+		unavailable(t, o.err)
 	}
-	if *place == nil {
-		err := shared.err
-		shared.err = nil
-		unavailable(t, err)
-	}
-	return *place
+	return o.cluster
 }
 
 // openForTest builds only where tests have to run: elsewhere nobody expects
