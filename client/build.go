@@ -144,6 +144,33 @@ type Overrides struct {
 	Config     *string `json:"config,omitempty"`
 }
 
+// Apply changes an event as the server does when its build is run again. The
+// event has no key and no trace of its own any more.
+func (o Overrides) Apply(e *brigade.Event) {
+	set := func(to *string, value *string) {
+		if value != nil {
+			*to = *value
+		}
+	}
+	if o.Type != nil {
+		e.Also = nil
+	}
+	if o.Ref != nil { // the commit was that of another ref
+		e.Revision = brigade.Revision{}
+	}
+	if o.LogLevel != nil {
+		e.LogLevel = brigade.LogLevel(*o.LogLevel)
+	}
+	set(&e.Type, o.Type)
+	set(&e.Payload, o.Payload)
+	set(&e.Revision.Ref, o.Ref)
+	set(&e.Revision.Commit, o.Commit)
+	set(&e.Script, o.Script)
+	set(&e.ScriptFile, o.ScriptFile)
+	set(&e.Config, o.Config)
+	e.Key, e.TraceParent = "", ""
+}
+
 // Rerun starts the build's event once more. With failed, jobs that succeeded
 // then are not run again.
 func (c *Client) Rerun(ctx context.Context, id string, failed bool, o Overrides) (*brigade.Build, error) {

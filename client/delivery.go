@@ -219,3 +219,19 @@ func (c *Client) Login(ctx context.Context) (*Login, error) {
 	}
 	return &l, nil
 }
+
+// Version asks for the server's version. It needs no token.
+func (c *Client) Version(ctx context.Context) (string, error) {
+	var v struct {
+		Version string `json:"version"`
+	}
+	_, err := c.call(ctx, get("api", "version"), &v)
+	return v.Version, err
+}
+
+// Ready asks whether the server can do its work; CodeUnavailable says what does
+// not work. It needs no token.
+func (c *Client) Ready(ctx context.Context) error {
+	_, err := c.call(ctx, get("readyz"), nil)
+	return err
+}

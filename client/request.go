@@ -271,6 +271,10 @@ func (c *Client) unreachable(err error) *failure {
 	if errors.As(err, &in) {
 		err = in.Err
 	}
+	var known *brigade.Error
+	if errors.As(err, &known) { // of Options.HTTP, which says it better
+		return &failure{again: known.Code == brigade.CodeUnavailable, unsent: true, err: known}
+	}
 	unavailable := func(format string, args ...any) *brigade.Error {
 		return brigade.Errorf(brigade.CodeUnavailable, format, args...)
 	}

@@ -123,7 +123,7 @@ kept.`,
 				if err != nil {
 					return err
 				}
-				if b.server == nil {
+				if b.place == nil {
 					return serverOnly("files of jobs are kept", "")
 				}
 				if f.all {
@@ -198,7 +198,11 @@ func (s *State) getTo(ctx context.Context, b *backend, a keptArtifact, to string
 
 // download copies an artifact, and compares it with its checksum.
 func download(ctx context.Context, b *backend, a keptArtifact, to io.Writer) error {
-	content, err := b.server.OpenArtifact(ctx, a.JobID, a.Name)
+	c, err := b.api()
+	if err != nil {
+		return err
+	}
+	content, err := c.OpenArtifact(ctx, a.JobID, a.Name)
 	if err != nil {
 		return err
 	}

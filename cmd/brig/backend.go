@@ -55,11 +55,12 @@ type backend struct {
 	brigade.Builds
 	brigade.Jobs
 	brigade.Logs
-	place  place          // nil: this machine
-	server *client.Client // nil: no server
-	feed   term.Feed      // tells of changes; nil: nothing does
-	at     target
-	Close  func() error
+	place   place          // nil: this machine
+	server  *client.Client // nil: no server
+	cluster *clusterPlace  // nil: no cluster
+	feed    term.Feed      // tells of changes; nil: nothing does
+	at      target
+	Close   func() error
 }
 
 // elsewhere reports whether commands work on a server or a cluster.
@@ -124,12 +125,25 @@ func (s *State) withServer(what, instead string, do func(ctx context.Context, c 
 	switch {
 	case err != nil:
 		return err
-	case t.Kind == kindCluster:
-		return serverOnly(what, "the installation's own API is a server: brig login URL")
-	case t.Kind != kindServer:
+	case t.Kind == kindLocal:
 		return serverOnly(what, instead)
 	}
-	return s.withBackend(func(ctx context.Context, b *backend) error { return do(ctx, b.server) })
+	return s.withBackend(func(ctx context.Context, b *backend) error {
+		c, err := b.api()
+		if err != nil {
+			return err
+		}
+		return do(ctx, c)
+	})
+}
+
+// api is the API of the server, or of the installation in the cluster, for what
+// only it can do.
+func (b *backend) api() (*client.Client, error) {
+	if b.cluster != nil {
+		return b.cluster.api()
+	}
+	return b.server, nil
 }
 
 func serverOnly(what, instead string) error {

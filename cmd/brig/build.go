@@ -312,7 +312,7 @@ func (s *State) deleteBuild(ctx context.Context, from *backend, id string, force
 	if !b.State.Ended() && shownState(b, s.Now()) != interrupted && !force {
 		return brigade.Errorf(brigade.CodeConflict, "build %s is %s", b.ID, b.State).WithHint("wait for its end, or use --force")
 	}
-	if from.place != nil && !b.State.Ended() {
+	if from.server != nil && !b.State.Ended() {
 		if err := s.endBuild(ctx, from, b.ID); err != nil {
 			return err
 		}

@@ -89,8 +89,12 @@ func (s *State) cancelBuild(ctx context.Context, b *backend, id, reason string) 
 }
 
 func (s *State) cancelJob(ctx context.Context, b *backend, id, name, reason, output string) error {
-	if b.server == nil {
+	if b.place == nil {
 		return serverOnly("one job is canceled", "cancel the whole build")
+	}
+	c, err := b.api()
+	if err != nil {
+		return err
 	}
 	build, err := lightBuild(ctx, b.Builds, id)
 	if err != nil {
@@ -100,7 +104,7 @@ func (s *State) cancelJob(ctx context.Context, b *backend, id, name, reason, out
 	if err != nil {
 		return err
 	}
-	if j, err = b.server.CancelJob(ctx, j.ID, reason); err != nil {
+	if j, err = c.CancelJob(ctx, j.ID, reason); err != nil {
 		return err
 	}
 	if done, err := s.printObject(output, j, j.ID); done {

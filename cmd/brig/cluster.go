@@ -1,11 +1,207 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"net"
+	"net/http"
+	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/client"
+	"github.com/brigadecore/brigade/v3/feed"
+	"github.com/brigadecore/brigade/v3/intake"
+	"github.com/brigadecore/brigade/v3/kube/cluster"
+	"github.com/brigadecore/brigade/v3/kube/console"
+	"github.com/brigadecore/brigade/v3/store/memory"
 )
 
-func (s *State) clusterBackend(context.Context, target) (*backend, error) {
-	return nil, brigade.Errorf(brigade.CodeUnavailable, "not yet")
+// apiPort is where a controller serves the API and the dashboard, as v1's API
+// server did.
+const apiPort = 7745
+
+// console connects to the cluster that was asked for. Close it.
+func (s *State) console(ctx context.Context, t target) (*console.Console, error) {
+	return console.Open(ctx, console.Options{
+		Cluster: cluster.Options{
+			Kubeconfig: t.Kubeconfig, Context: t.KubeContext, Namespace: t.Namespace, UserAgent: "brig/" + versionInfo().Version,
+		},
+		Memory: func() brigade.Store { return memory.New(memory.Options{Now: s.Now}) }, Now: s.Now,
+	})
+}
+
+// clusterBackend has commands work on v1's objects in a cluster.
+func (s *State) clusterBackend(ctx context.Context, t target) (*backend, error) {
+	c, err := s.console(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	p := &clusterPlace{s: s, c: c}
+	return &backend{Projects: c, Builds: c, Jobs: c, Logs: c, place: p, cluster: p, feed: c, at: t, Close: c.Close}, nil
+}
+
+// clusterPlace is an installation in a cluster.
+type clusterPlace struct {
+	s *State
+	c *console.Console
+}
+
+// Submit stores a build of the event, as a gateway in the cluster does.
+func (p *clusterPlace) Submit(ctx context.Context, project string, e brigade.Event) (*brigade.Build, bool, error) {
+	found, err := findProject(ctx, p.c, project)
+	if err != nil {
+		return nil, false, err
+	}
+	return p.submit(ctx, intake.Submission{Project: found, Event: e, Actor: cmp.Or(e.Actor, p.s.Getenv("USER"))})
+}
+
+func (p *clusterPlace) submit(ctx context.Context, sub intake.Submission) (*brigade.Build, bool, error) {
+	events := feed.New(feed.Options{}) // the controller sees the Secret
+	defer events.Close()
+	in, err := intake.New(intake.Options{Store: p.c.Store(), Feed: events, Now: p.s.Now})
+	if err != nil {
+		return nil, false, err
+	}
+	defer func() { _ = in.Close(ctx) }()
+	return in.Submit(ctx, sub)
+}
+
+// Rerun stores a build of the same event.
+func (p *clusterPlace) Rerun(ctx context.Context, id string, failed bool, o client.Overrides) (*brigade.Build, error) {
+	b, err := p.c.Build(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if failed && !b.State.Ended() {
+		return nil, brigade.Errorf(brigade.CodeConflict, "build %s has not ended: it is not known what failed", b.ID)
+	}
+	project, err := p.c.Project(ctx, b.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	e := b.Event
+	o.Apply(&e)
+	again, _, err := p.submit(ctx, intake.Submission{Project: project, Event: e, Actor: p.s.Getenv("USER"), RerunOf: b.ID, Inherit: failed})
+	return again, err
+}
+
+// Cancel writes down that the build is to end; the controller does it.
+func (p *clusterPlace) Cancel(ctx context.Context, id, reason string) (*brigade.Build, error) {
+	return p.c.UpdateBuild(ctx, id, func(b *brigade.Build) error {
+		if b.State.Ended() {
+			return brigade.Errorf(brigade.CodeConflict, "build %s has ended already: %s", b.ID, b.State)
+		}
+		b.Cancel = &brigade.CancelRequest{Time: p.s.Now().UTC(), Actor: cmp.Or(p.s.Getenv("USER"), "brig"), Reason: reason}
+		return nil
+	})
+}
+
+// Pin keeps a build from the vacuum, or lets go of it.
+func (p *clusterPlace) Pin(ctx context.Context, id string, pinned bool) (*brigade.Build, error) {
+	return p.c.UpdateBuild(ctx, id, func(b *brigade.Build) error {
+		b.Pinned = pinned
+		return nil
+	})
+}
+
+// gather is how long changes of a build are waited for that come together.
+const gather = 30 * time.Millisecond
+
+// FollowBuild watches the build's objects and reads the logs of its pods.
+func (p *clusterPlace) FollowBuild(ctx context.Context, id string, watch brigade.Watcher) (*brigade.Build, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	changed, err := p.c.Signals(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	tail, err := p.c.Tail(ctx, id, p.scriptLog)
+	if err != nil {
+		return nil, err
+	}
+	defer tail.Close()
+	seen := &tailed{tail: tail}
+	f := client.NewFollower(seen, id, watch)
+	noted := ""
+	for {
+		if err := seen.look(ctx, p.c, id); err != nil {
+			return nil, err
+		}
+		ended, err := f.CatchUp(ctx)
+		if note := tail.Note(); note != noted {
+			noted = note
+			watch(brigade.Change{Time: p.s.Now(), BuildID: id, Notice: note})
+		}
+		if err != nil || ended {
+			return f.Build(), err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-changed:
+		case <-tail.Changed():
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(gather):
+		}
+	}
+}
+
+// tailed is a build as it was looked at, with the logs as far as they were
+// read by then.
+type tailed struct {
+	tail  *console.Tail
+	build *brigade.Build
+	jobs  []*brigade.Job
+}
+
+// look reads the build and its jobs. One that has ended has all of its logs.
+func (t *tailed) look(ctx context.Context, c *console.Console, id string) (err error) {
+	if t.build, err = lightBuild(ctx, c, id); err != nil {
+		return err
+	}
+	if t.jobs, err = c.ListJobs(ctx, id); err != nil {
+		return err
+	}
+	t.tail.Take(t.jobs)
+	if t.build.State.Ended() {
+		t.tail.Settle(ctx)
+	}
+	return nil
+}
+
+// Build implements client.Reader.
+func (t *tailed) Build(context.Context, string) (*brigade.Build, error) { return t.build, nil }
+
+// ListJobs implements client.Reader.
+func (t *tailed) ListJobs(context.Context, string) ([]*brigade.Job, error) { return t.jobs, nil }
+
+// ReadLog implements client.Reader.
+func (t *tailed) ReadLog(ctx context.Context, q brigade.LogQuery) ([]brigade.LogLine, error) {
+	return t.tail.ReadLog(ctx, q)
+}
+
+// scriptLog follows the log of a script that runs beside the controller: the
+// controller's API has it.
+func (p *clusterPlace) scriptLog(ctx context.Context, id string, add func(brigade.LogLine) error) error {
+	c, err := p.api()
+	if err == nil {
+		_, err = c.FollowLog(ctx, brigade.LogQuery{BuildID: id}, add)
+	}
+	return err
+}
+
+// api is the installation's own API, reached through the cluster's API server.
+// It needs a token, as from everywhere.
+func (p *clusterPlace) api() (*client.Client, error) {
+	token, _, err := p.s.givenToken()
+	if err != nil {
+		return nil, err
+	}
+	return client.New(client.Options{
+		URL: "http://" + p.c.Namespace() + ".brigade:7745", Token: token, Insecure: true, // it goes through the API server's TLS
+		Timeout: 30 * time.Second, Attempts: 2, UserAgent: "brig/" + versionInfo().Version,
+		HTTP: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return p.c.Dial(ctx, apiPort) }},
+	})
 }

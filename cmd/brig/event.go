@@ -131,11 +131,16 @@ func readInput(what, name string, limit int64) (string, error) {
 }
 
 func brigadeHint(err error, hint string) error {
-	var e *brigade.Error
-	if errors.As(err, &e) && e.Hint == "" {
+	if e, ok := asKnown(err); ok && e.Hint == "" {
 		return e.WithHint("%s", hint)
 	}
 	return err
+}
+
+// asKnown is the error for people in err's chain.
+func asKnown(err error) (*brigade.Error, bool) {
+	var e *brigade.Error
+	return e, errors.As(err, &e)
 }
 
 // revision is what is checked out, unless the flags or the earlier build say

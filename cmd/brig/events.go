@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	brigade "github.com/brigadecore/brigade/v3"
-	"github.com/brigadecore/brigade/v3/client"
 )
 
 func newEvent(s *State) *cobra.Command {
@@ -28,9 +27,9 @@ func newEventCreate(s *State) *cobra.Command {
 	var f runFlags
 	var key, provider string
 	cmd := &cobra.Command{
-		Use: "create PROJECT", Short: "Create an event of a project on a server",
-		Long: `Create an event of a project on a server, which starts a build. It returns once
-the build is stored; brig run PROJECT --server URL also follows it.`,
+		Use: "create PROJECT", Short: "Create an event of a project on a server or in a cluster",
+		Long: `Create an event of a project on a server or in a cluster, which starts a build.
+It returns once the build is stored; brig run PROJECT also follows it.`,
 		Example: `  brig event create acme/app -e push -p push.json
   brig event create acme/app -e deploy -i '{"to":"staging"}' -r main
   brig event create acme/app -e nightly --key nightly-2026-01-02    at most one build of that key`,
@@ -45,8 +44,11 @@ the build is stored; brig run PROJECT --server URL also follows it.`,
 			}
 			e.Key, e.Provider = key, provider
 			here := "on this machine use: brig run " + argv[0] + " -e " + f.event
-			return s.withServer("events are created", here, func(ctx context.Context, c *client.Client) error {
-				b, repeat, err := c.Submit(ctx, argv[0], e)
+			return s.withBackend(func(ctx context.Context, on *backend) error {
+				if on.place == nil {
+					return serverOnly("events are created", here)
+				}
+				b, repeat, err := on.place.Submit(ctx, argv[0], e)
 				if err != nil {
 					return err
 				}

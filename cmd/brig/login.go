@@ -95,17 +95,22 @@ func (s *State) login(ctx context.Context, f *loginFlags, argv []string) error {
 	if err != nil {
 		return err
 	}
-	may := strings.Join(who.Scopes, ", ")
-	if len(who.Projects) > 0 {
-		may += " of " + strings.Join(who.Projects, ", ")
-	}
-	fmt.Fprintf(s.Stdout, "Logged in to %s as %s, who may: %s\n", c.Server, tui.Clean(who.Name, false), tui.Clean(may, false))
+	fmt.Fprintf(s.Stdout, "Logged in to %s as %s, who may: %s\n", c.Server, tui.Clean(who.Name, false), tui.Clean(mayDo(who), false))
 	if f.noUse {
 		return nil
 	}
 	fmt.Fprintf(s.Stdout, "Commands work there from now on (context %s); go back with: brig context use local\n", c.Name)
 	s.warnOverridden()
 	return nil
+}
+
+// mayDo says what somebody may do.
+func mayDo(who *client.Identity) string {
+	may := strings.Join(who.Scopes, ", ")
+	if len(who.Projects) > 0 {
+		may += " of " + strings.Join(who.Projects, ", ")
+	}
+	return may
 }
 
 // loginContext is the context of the server that is logged in to, as it is to
