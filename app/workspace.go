@@ -8,25 +8,25 @@ import (
 	"github.com/brigadecore/brigade/v3/workspace"
 )
 
-// jobFiles is a workspace as pods need it: a workspace.Server in the
+// JobFiles is a workspace as pods need it: a workspace.Server in the
 // controller, a workspace.Remote in a worker pod.
-type jobFiles interface {
+type JobFiles interface {
 	Prepare(ctx context.Context, run brigade.JobRun, want workspace.Want) (workspace.Pod, error)
 	Collect(ctx context.Context, run brigade.JobRun) (workspace.Result, error)
 	EndBuild(ctx context.Context, buildID string) error
 }
 
 var (
-	_ jobFiles       = (*workspace.Server)(nil)
-	_ jobFiles       = (*workspace.Remote)(nil)
-	_ pods.Workspace = podFiles{}
+	_ JobFiles       = (*workspace.Server)(nil)
+	_ JobFiles       = (*workspace.Remote)(nil)
+	_ pods.Workspace = PodFiles{}
 )
 
-// podFiles brings the files of jobs to their pods, over a workspace.
-type podFiles struct{ jobFiles }
+// PodFiles brings the files of jobs to their pods, over a workspace.
+type PodFiles struct{ JobFiles }
 
 // Equip says what a job's pod gets.
-func (f podFiles) Equip(ctx context.Context, run brigade.JobRun, want pods.Want) (pods.Equipment, error) {
+func (f PodFiles) Equip(ctx context.Context, run brigade.JobRun, want pods.Want) (pods.Equipment, error) {
 	p, err := f.Prepare(ctx, run, workspace.Want{
 		Source: want.Source, Share: want.Storage, Cache: want.Cache, Artifacts: want.Artifacts, Outputs: want.Outputs, SourceMounted: want.SourceMounted,
 	})
@@ -59,8 +59,8 @@ func mountsOf(list []workspace.Mount) []pods.Mount {
 }
 
 // Collect hands over what the job left. What later jobs miss is an error.
-func (f podFiles) Collect(ctx context.Context, run brigade.JobRun, _ pods.Want) ([]byte, []string, error) {
-	r, err := f.jobFiles.Collect(ctx, run)
+func (f PodFiles) Collect(ctx context.Context, run brigade.JobRun, _ pods.Want) ([]byte, []string, error) {
+	r, err := f.JobFiles.Collect(ctx, run)
 	switch {
 	case err != nil:
 	case r.Failure != nil:

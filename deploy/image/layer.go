@@ -88,7 +88,7 @@ func (m *meter) Write(p []byte) (int, error) {
 func (m *meter) digest() string { return "sha256:" + hex.EncodeToString(m.Sum(nil)) }
 
 // writeLayer packs the files into path.
-func writeLayer(path string, files []file, at time.Time) (l layer, err error) {
+func writeLayer(path string, level int, files []file, at time.Time) (l layer, err error) {
 	out, err := os.Create(path)
 	if err != nil {
 		return l, err
@@ -99,7 +99,7 @@ func writeLayer(path string, files []file, at time.Time) (l layer, err error) {
 		}
 	}()
 	packed, plain := newMeter(), newMeter()
-	zip, err := gzip.NewWriterLevel(io.MultiWriter(out, packed), gzip.BestCompression)
+	zip, err := gzip.NewWriterLevel(io.MultiWriter(out, packed), level)
 	if err != nil {
 		return l, err
 	}

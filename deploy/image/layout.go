@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -122,14 +123,18 @@ func (l *layout) labels() map[string]string {
 
 // add makes the image of a platform around a program.
 func (l *layout) add(p platform, program string) error {
+	level := gzip.BestCompression
+	if l.opt.fast {
+		level = gzip.BestSpeed
+	}
 	if l.base == nil {
-		base, err := writeLayer(filepath.Join(l.dir, "base"), base(), l.opt.time)
+		base, err := writeLayer(filepath.Join(l.dir, "base"), level, base(), l.opt.time)
 		if err != nil {
 			return fmt.Errorf("pack the base: %w", err)
 		}
 		l.base = &base
 	}
-	top, err := writeLayer(filepath.Join(l.dir, "layer-"+p.arch), []file{{name: "brig", mode: 0o755, content: program}}, l.opt.time)
+	top, err := writeLayer(filepath.Join(l.dir, "layer-"+p.arch), level, []file{{name: "brig", mode: 0o755, content: program}}, l.opt.time)
 	if err != nil {
 		return fmt.Errorf("pack the program: %w", err)
 	}

@@ -32,6 +32,7 @@ type options struct {
 	revision  string
 	time      time.Time // of everything in it
 	binaries  map[string]string
+	fast      bool // packed in less time, and larger
 }
 
 // platform is an operating system and a processor.
@@ -60,6 +61,7 @@ func read(ctx context.Context, args []string, getenv func(string) string) (optio
 	flags.StringVar(&opt.name, "name", "ghcr.io/brigadecore/brigade", "the image's name, with its registry")
 	flags.StringVar(&opt.tag, "tag", "", "its tag (default: the version)")
 	flags.StringVar(&opt.version, "version", getenv("VERSION"), "the program's version (default: what git describe says)")
+	flags.BoolVar(&opt.fast, "fast", false, "pack in less time, which makes it larger: for tests")
 	list := flags.String("platform", "linux/amd64,linux/arm64", "the platforms, with commas between")
 	flags.Func("binary", "use a program that was built already: `platform=file`, such as linux/amd64=bin/brig", func(text string) error {
 		name, file, ok := strings.Cut(text, "=")
