@@ -57,18 +57,32 @@ type Object interface {
 // server's: see Error.
 type Resource[T Object, L runtime.Object] = gentype.ClientWithList[T, L]
 
-// The resources, for signatures.
-type (
-	Secrets                = Resource[*corev1.Secret, *corev1.SecretList]
-	Pods                   = Resource[*corev1.Pod, *corev1.PodList]
-	ConfigMaps             = Resource[*corev1.ConfigMap, *corev1.ConfigMapList]
-	PersistentVolumeClaims = Resource[*corev1.PersistentVolumeClaim, *corev1.PersistentVolumeClaimList]
-	Events                 = Resource[*corev1.Event, *corev1.EventList]
-	Nodes                  = Resource[*corev1.Node, *corev1.NodeList]
-	ServiceAccounts        = Resource[*corev1.ServiceAccount, *corev1.ServiceAccountList]
-	Namespaces             = Resource[*corev1.Namespace, *corev1.NamespaceList]
-	Leases                 = Resource[*coordinationv1.Lease, *coordinationv1.LeaseList]
-)
+// Secrets is the client of Secrets.
+type Secrets = Resource[*corev1.Secret, *corev1.SecretList]
+
+// Pods is the client of Pods.
+type Pods = Resource[*corev1.Pod, *corev1.PodList]
+
+// ConfigMaps is the client of ConfigMaps.
+type ConfigMaps = Resource[*corev1.ConfigMap, *corev1.ConfigMapList]
+
+// PersistentVolumeClaims is the client of claims of volumes.
+type PersistentVolumeClaims = Resource[*corev1.PersistentVolumeClaim, *corev1.PersistentVolumeClaimList]
+
+// Events is the client of Events.
+type Events = Resource[*corev1.Event, *corev1.EventList]
+
+// Nodes is the client of Nodes.
+type Nodes = Resource[*corev1.Node, *corev1.NodeList]
+
+// ServiceAccounts is the client of service accounts.
+type ServiceAccounts = Resource[*corev1.ServiceAccount, *corev1.ServiceAccountList]
+
+// Namespaces is the client of Namespaces.
+type Namespaces = Resource[*corev1.Namespace, *corev1.NamespaceList]
+
+// Leases is the client of Leases.
+type Leases = Resource[*coordinationv1.Lease, *coordinationv1.LeaseList]
 
 // AllNamespaces selects every namespace where a namespace is asked for. It is
 // good for List and Watch only.

@@ -40,8 +40,11 @@ func (s *Store) ReadLog(ctx context.Context, q brigade.LogQuery) ([]brigade.LogL
 		return nil, nil
 	}
 	b, err := s.inner.Build(ctx, q.BuildID)
-	if err != nil || b.ID != q.BuildID {
+	if brigade.CodeOf(err) == brigade.CodeNotFound {
 		return nil, nil // an unknown log is empty
+	}
+	if err != nil {
+		return nil, err
 	}
 	kept, err := s.inner.ReadLog(ctx, brigade.LogQuery{BuildID: q.BuildID, JobID: q.JobID, Tail: 1})
 	if err != nil || len(kept) > 0 {
