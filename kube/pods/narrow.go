@@ -25,6 +25,9 @@ func (p *plan) restrict() {
 		for i := range list {
 			c := or(list[i].SecurityContext, &corev1.SecurityContext{})
 			list[i].SecurityContext = c
+			if c.Privileged != nil && *c.Privileged {
+				continue
+			}
 			c.AllowPrivilegeEscalation = or(c.AllowPrivilegeEscalation, new(false))
 			if c.Capabilities == nil {
 				c.Capabilities = &corev1.Capabilities{}

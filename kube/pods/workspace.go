@@ -127,6 +127,7 @@ func (p *plan) equip(image string, e Equipment) {
 		sidecar.RestartPolicy = &always
 		p.pod.Spec.InitContainers = append(p.pod.Spec.InitContainers, sidecar)
 		p.pod.Annotations[annotationCollect] = e.Sidecar.Name
+		p.pod.Spec.ActiveDeadlineSeconds = new(*p.pod.Spec.ActiveDeadlineSeconds + seconds(e.Grace))
 	}
 	p.pod.Spec.TerminationGracePeriodSeconds = new(max(*p.pod.Spec.TerminationGracePeriodSeconds, seconds(e.Grace)))
 }

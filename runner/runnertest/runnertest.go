@@ -27,6 +27,9 @@ type Config struct {
 	BigOutput int64
 	// Jobs is how many jobs are started at once; default 50.
 	Jobs int
+	// Parallel runs the subtests beside one another, for runners that wait
+	// more than they work.
+	Parallel bool
 }
 
 // Features are what a runner can give beyond starting, waiting and stopping.
@@ -87,6 +90,9 @@ func Run(t *testing.T, cfg Config) {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.needs != nil && !tt.needs(cfg.Has) {
 				t.Skip("the runner does not have this feature")
+			}
+			if cfg.Parallel && tt.name != "EnvOfItsOwn" { // which changes the environment of all
+				t.Parallel()
 			}
 			tt.run(newHarness(t, cfg))
 		})
