@@ -22,7 +22,7 @@ func newBuild(s *State) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newBuildList(s), newBuildGet(s), newBuildLogs(s), newBuildWatch(s), newBuildCancel(s), newBuildRerun(s),
-		newBuildPin(s), newBuildUnpin(s), newBuildDelete(s))
+		newBuildPin(s), newBuildUnpin(s), newBuildDelete(s), newBuildDeleteAll(s))
 	return cmd
 }
 
@@ -281,56 +281,6 @@ func jobNotFound(b *brigade.Build, name string, jobs []*brigade.Job) error {
 		return e.WithHint("it ran no jobs")
 	}
 	return e.WithHint("it has %s", strings.Join(names, ", "))
-}
-
-func newBuildDelete(s *State) *cobra.Command {
-	var force bool
-	cmd := &cobra.Command{
-		Use: "delete BUILD...", Short: "Delete builds with their jobs and logs",
-		Example: "  brig build delete 01hxyz\n  brig build delete 01hxyz --force", Args: args(cobra.MinimumNArgs(1)),
-		ValidArgsFunction: s.completeBuilds,
-		RunE: func(_ *cobra.Command, argv []string) error {
-			return s.withBackend(func(ctx context.Context, b *backend) error {
-				for _, id := range argv {
-					if err := s.deleteBuild(ctx, b, id, force); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&force, "force", false, "delete builds that run, too")
-	return cmd
-}
-
-func (s *State) deleteBuild(ctx context.Context, from *backend, id string, force bool) error {
-	b, err := lightBuild(ctx, from.Builds, id)
-	if err != nil {
-		return err
-	}
-	if !b.State.Ended() && shownState(b, s.Now()) != interrupted && !force {
-		return brigade.Errorf(brigade.CodeConflict, "build %s is %s", b.ID, b.State).WithHint("wait for its end, or use --force")
-	}
-	if from.server != nil && !b.State.Ended() {
-		if err := s.endBuild(ctx, from, b.ID); err != nil {
-			return err
-		}
-	}
-	if err := from.DeleteBuild(ctx, b.ID); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(s.Stdout, "Deleted %s\n", b.ID)
-	return err
-}
-
-// endBuild cancels a build of a server and waits until it has ended.
-func (s *State) endBuild(ctx context.Context, from *backend, id string) error {
-	if _, err := from.place.Cancel(ctx, id, "it is to be deleted"); err != nil && brigade.CodeOf(err) != brigade.CodeConflict {
-		return err
-	}
-	_, err := s.follow(ctx, from, id, func(brigade.Change) {})
-	return err
 }
 
 // completeBuilds completes the IDs of the newest builds.

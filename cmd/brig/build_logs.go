@@ -12,7 +12,7 @@ import (
 type logFlags struct {
 	job, since, grep         string
 	jobs, timestamps, follow bool
-	last                     bool
+	last, init               bool
 	tail                     int
 }
 
@@ -46,6 +46,9 @@ until the build has ended; with -j NAME only that job's.`,
 					}
 					f.job = argv[0]
 				}
+				if f.init {
+					return s.printInitLogs(ctx, b, build, f, filter)
+				}
 				if f.follow {
 					return s.followLogs(ctx, b, build, f, filter)
 				}
@@ -55,6 +58,7 @@ until the build has ended; with -j NAME only that job's.`,
 	}
 	fl := cmd.Flags()
 	fl.BoolVarP(&f.jobs, "jobs", "j", false, "print the jobs' logs too, or that of the job named behind it")
+	fl.BoolVarP(&f.init, "init", "i", false, "in a cluster: what the init container printed that fetched the files; with -j that of jobs")
 	fl.BoolVarP(&f.last, "last", "l", false, "the newest build")
 	fl.BoolVarP(&f.follow, "follow", "f", false, "print lines as they come, until the build has ended")
 	fl.BoolVarP(&f.timestamps, "timestamps", "t", false, "print when each line was written")
@@ -92,8 +96,16 @@ func (s *State) printLogs(ctx context.Context, b *backend, build *brigade.Build,
 		}
 		return s.printLog(ctx, b, brigade.LogQuery{BuildID: build.ID, JobID: j.ID, Tail: f.tail}, f.timestamps, filter)
 	}
-	if err := s.printLog(ctx, b, brigade.LogQuery{BuildID: build.ID, Tail: f.tail}, f.timestamps, filter); err != nil || !f.jobs {
+	if err := s.printLog(ctx, b, brigade.LogQuery{BuildID: build.ID, Tail: f.tail}, f.timestamps, filter); err != nil {
 		return err
+	}
+	if b.cluster != nil {
+		if err := s.explainNoLog(ctx, b, build); err != nil {
+			return err
+		}
+	}
+	if !f.jobs {
+		return nil
 	}
 	jobs, err := b.ListJobs(ctx, build.ID)
 	if err != nil {
@@ -103,6 +115,55 @@ func (s *State) printLogs(ctx context.Context, b *backend, build *brigade.Build,
 		fmt.Fprintf(s.Stdout, "==========[  %s  ]==========\n", j.ID)
 		if err := s.printLog(ctx, b, brigade.LogQuery{BuildID: build.ID, JobID: j.ID, Tail: f.tail}, f.timestamps, filter); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// explainNoLog says where the log of a script is that has no pod.
+func (s *State) explainNoLog(ctx context.Context, b *backend, build *brigade.Build) error {
+	lines, err := b.ReadLog(ctx, brigade.LogQuery{BuildID: build.ID, Limit: 1})
+	if err == nil && len(lines) == 0 && build.State != brigade.StatePending {
+		fmt.Fprintln(s.Stderr, "Nothing is known of what the script logged: it has no pod. When it ran beside the controller, the\n"+
+			"controller's API has its log: give a token of it with --token-file or BRIGADE_TOKEN. -j prints the jobs' logs.")
+	}
+	return err
+}
+
+// printInitLogs prints what the init containers of a build's pods printed.
+func (s *State) printInitLogs(ctx context.Context, b *backend, build *brigade.Build, f logFlags, filter lineFilter) error {
+	if b.cluster == nil {
+		return brigade.Errorf(brigade.CodeUsage, "init containers are in a cluster").WithHint("name it with -n, or see brig context")
+	}
+	jobs := []*brigade.Job{{}} // the worker
+	if f.jobs {
+		var err error
+		if jobs, err = b.ListJobs(ctx, build.ID); err != nil {
+			return err
+		}
+		if f.job != "" {
+			j, err := jobOf(ctx, b, build, f.job)
+			if err != nil {
+				return err
+			}
+			jobs = []*brigade.Job{j}
+		}
+	}
+	for _, j := range jobs {
+		lines, err := b.cluster.c.SidecarLog(ctx, build.ID, j.ID)
+		if err != nil && (len(jobs) == 1 || brigade.CodeOf(err) != brigade.CodeNotFound) {
+			return err
+		}
+		if len(jobs) > 1 {
+			fmt.Fprintf(s.Stdout, "==========[  %s  ]==========\n", j.ID)
+		}
+		for _, l := range lines {
+			if !filter.shows(l) {
+				continue
+			}
+			if err := s.printLine(l, "", f.timestamps); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
@@ -36,14 +37,19 @@ func (s *State) clusterBackend(ctx context.Context, t target) (*backend, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &clusterPlace{s: s, c: c}
-	return &backend{Projects: c, Builds: c, Jobs: c, Logs: c, place: p, cluster: p, feed: c, at: t, Close: c.Close}, nil
+	p := &clusterPlace{s: s, c: c, tails: map[string]*console.Tail{}}
+	return &backend{Projects: c, Builds: c, Jobs: c, Logs: p, place: p, cluster: p, feed: p, at: t, Close: c.Close}, nil
 }
 
 // clusterPlace is an installation in a cluster.
 type clusterPlace struct {
 	s *State
 	c *console.Console
+
+	mu     sync.Mutex
+	client *client.Client // of the installation's API, once it was needed
+	failed time.Time      // when it could not be reached
+	tails  map[string]*console.Tail
 }
 
 // Submit stores a build of the event, as a gateway in the cluster does.
@@ -192,9 +198,117 @@ func (p *clusterPlace) scriptLog(ctx context.Context, id string, add func(brigad
 	return err
 }
 
+// Watch implements term.Feed. Of one build it tells of new lines of logs, too,
+// which ReadLog returns meanwhile.
+func (p *clusterPlace) Watch(ctx context.Context, buildID string, changed func(brigade.Change)) error {
+	if buildID == "" {
+		return p.c.Watch(ctx, "", changed)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	signals, err := p.c.Signals(ctx, buildID)
+	if err != nil {
+		return err
+	}
+	tail, err := p.c.Tail(ctx, buildID, p.scriptLog)
+	if err != nil {
+		return err
+	}
+	defer tail.Close()
+	p.mu.Lock()
+	p.tails[buildID] = tail
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.tails[buildID] == tail {
+			delete(p.tails, buildID)
+		}
+	}()
+	for {
+		jobs, err := p.c.ListJobs(ctx, buildID)
+		if err != nil {
+			return err
+		}
+		tail.Take(jobs)
+		changed(brigade.Change{Time: p.s.Now(), BuildID: buildID})
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-signals:
+		case <-tail.Changed():
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(gather):
+		}
+	}
+}
+
+// followed are the lines of a log that is followed, if it is.
+func (p *clusterPlace) followed(ctx context.Context, q brigade.LogQuery) ([]brigade.LogLine, error) {
+	p.mu.Lock()
+	tail := p.tails[q.BuildID]
+	p.mu.Unlock()
+	if tail == nil {
+		return nil, nil
+	}
+	return tail.ReadLog(ctx, q)
+}
+
+// AppendLog is refused: who runs a build keeps its logs.
+func (p *clusterPlace) AppendLog(ctx context.Context, lines []brigade.LogLine) error {
+	return p.c.AppendLog(ctx, lines)
+}
+
+// apiRest is how long an API that could not be reached is left alone where it
+// is not all that is wanted.
+const apiRest = 10 * time.Second
+
+// ReadLog returns lines of a pod's log. That of a script without a pod is the
+// controller's to show, if a token is given.
+func (p *clusterPlace) ReadLog(ctx context.Context, q brigade.LogQuery) ([]brigade.LogLine, error) {
+	lines, err := p.followed(ctx, q)
+	if err == nil && len(lines) == 0 {
+		lines, err = p.c.ReadLog(ctx, q)
+	}
+	if err != nil || len(lines) > 0 || q.JobID != "" {
+		return lines, err
+	}
+	if token, given, err := p.s.givenToken(); err != nil || !given || token == "" {
+		return nil, err
+	}
+	p.mu.Lock()
+	resting := p.s.Now().Sub(p.failed) < apiRest
+	p.mu.Unlock()
+	c, err := p.api()
+	if err != nil || resting {
+		return nil, err
+	}
+	lines, err = c.ReadLog(ctx, q)
+	if brigade.CodeOf(err) == brigade.CodeUnavailable && ctx.Err() == nil {
+		p.mu.Lock()
+		p.failed = p.s.Now()
+		p.mu.Unlock()
+		return nil, nil
+	}
+	return lines, err
+}
+
 // api is the installation's own API, reached through the cluster's API server.
 // It needs a token, as from everywhere.
 func (p *clusterPlace) api() (*client.Client, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.client != nil {
+		return p.client, nil
+	}
+	c, err := p.connect()
+	p.client = c
+	return c, err
+}
+
+func (p *clusterPlace) connect() (*client.Client, error) {
 	token, _, err := p.s.givenToken()
 	if err != nil {
 		return nil, err

@@ -141,6 +141,10 @@ func TestClusterRunAndLookAtIt(t *testing.T) {
 	if out := sh.ok("event", "ls", "-o", "json"); !strings.Contains(out, `"payload": "fine"`) {
 		t.Errorf("events:\n%s", out)
 	}
+	if _, errs, code := sh.brig("build", "logs", id); code != 0 || !strings.Contains(errs, "it has no pod") {
+		t.Errorf("the log of a script without a pod: exit %d %s", code, errs)
+	}
+	sh.refused(4, "no init container", "build", "logs", id, "-i")
 	sh.ok("build", "pin", id)
 	sh.ok("build", "delete", id)
 	sh.refused(4, "there is no build", "build", "get", id)
@@ -234,6 +238,9 @@ func TestClusterWithoutAController(t *testing.T) {
 		t.Errorf("list: %q", out)
 	}
 	sh.refused(5, "is pending", "build", "delete", id)
+	if _, errs, code := sh.brig("build", "delete-all"); code != 0 || !strings.Contains(errs, "1 builds that wait or run") {
+		t.Errorf("delete-all: exit %d %s", code, errs)
+	}
 	sh.ok("build", "delete", id, "--force")
 	if text := c.Kubectl(t, "-n", namespace, "get", "secrets", "-l", "component=build", "-o", "name"); text != "" {
 		t.Errorf("Secrets:\n%s", text)

@@ -45,6 +45,13 @@ func TestLocalStoreWithTheSameCommands(t *testing.T) {
 		t.Errorf("canceled: the run ended with %d, the view with %d", a, b)
 	}
 
+	sh.refused(2, "in a cluster", "build", "logs", id, "-i")
+	if out := sh.ok("build", "delete-all"); strings.Count(out, "Deleted 0") != 3 {
+		t.Errorf("delete-all:\n%s", out)
+	}
+	if out := sh.ok("build", "list", "-o", "name"); out != "" {
+		t.Errorf("they are still there: %s", out)
+	}
 	for want, args := range map[string][]string{
 		"brig run acme/app -e push": {"event", "create", "acme/app", "-e", "push"}, "kept on a server only": {"gateway", "deliveries"},
 		"brig project get": {"schedule", "list"}, "open to its user": {"token", "create", "x", "--scope", "read"}, "written down on a server only": {"audit"},

@@ -22,9 +22,9 @@ func newRoot(s *State) *cobra.Command {
 happens. The script starts jobs: containers with a few shell tasks, one after
 another or in parallel, with ordinary code deciding.
 
-Commands work on this machine; with --server or BRIGADE_SERVER on a server that
-was started with brig server. A server of your own on this machine needs no
-token; for every other, brig token create makes one.
+Commands work on this machine; after brig login, or with --server, on a server
+that was started with brig server; with -n, --kubeconfig or --kube-context in a
+cluster, as v1's brig did. brig context keeps these places under names.
 
 On this machine nothing else needs to be installed: jobs run in containers when
 a container engine answers, else as processes.`,
@@ -33,7 +33,9 @@ a container engine answers, else as processes.`,
   brig run -e push -p payload.json   run it with another event
   brig run --dry-run                 show which jobs would run
   brig build list                    what ran before
-  brig build logs 01hx -j test       what a job of it printed`,
+  brig build logs 01hx -j test       what a job of it printed
+  brig login https://ci.example.org  work on a server from now on
+  brig run acme/app -n brigade       run a project in a cluster`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -44,6 +46,7 @@ a container engine answers, else as processes.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &brigade.Error{Code: brigade.CodeUsage, Message: err.Error(), Hint: "see " + cmd.CommandPath() + " --help"}
 	})
+	root.PersistentFlags().BoolVarP(&s.verbose, "verbose", "v", false, "say more, such as what is behind an error")
 	root.PersistentFlags().BoolVar(&s.noColor, "no-color", false, "print without colours (also: NO_COLOR)")
 	s.remote.register(root)
 	s.kube.register(root)

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,6 +41,7 @@ type State struct {
 	found   *target    // where commands work, once known
 	renewal sync.Mutex // of an OpenID provider's token
 	noColor bool
+	verbose bool
 	exit    int // what a command ends with when it reported the reason itself
 }
 
@@ -52,6 +55,9 @@ func Main(s *State) int {
 	}
 	_, _, terminal := s.Terminal()
 	_ = tui.PrintError(s.Stderr, err, !s.noColor && tui.WantsColor(s.Getenv, terminal))
+	if known, ok := asKnown(err); ok && s.verbose && known.Err != nil && !strings.Contains(known.Message, known.Err.Error()) {
+		fmt.Fprintln(s.Stderr, "cause: "+tui.Clean(known.Err.Error(), false))
+	}
 	return brigade.CodeOf(err).ExitCode()
 }
 

@@ -78,6 +78,9 @@ func (s *State) term(every time.Duration, fake bool) error {
 	}
 	defer func() { _ = b.Close() }()
 	o.Data, o.Control, o.Source, o.Feed = b, termControl{s, b}, b.at.where(), b.feed
+	if b.cluster != nil {
+		o.Source = b.cluster.c.Namespace() // there is not much room
+	}
 	if b.server != nil {
 		o.BuildURL = func(id string) string { return buildURL(b.server.URL(), id) }
 	}
