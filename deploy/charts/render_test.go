@@ -256,7 +256,7 @@ workerCommand: yarn start
 var cases = []struct{ name, chart, values string }{
 	{"defaults", "brigade", ``},
 	{"everything", "brigade", everything},
-	{"memory", "brigade", `{store: {type: memory}, controller: {replicas: 2}, kashti: {enabled: false}, vacuum: {enabled: false}, jobs: {vcsImage: NONE, overlay: []}}`},
+	{"memory", "brigade", `{store: {type: memory}, controller: {replicas: 2}, kashti: {enabled: false}, vacuum: {enabled: false}, jobs: {vcsImage: NONE, overlay: [], source: workspace, cache: workspace}, networkPolicy: {enabled: true}}`},
 	{"v1", "brigade", v1Values},
 	{"bare", "brigade", `{rbac: {enabled: false}, api: {enabled: false}, nameOverride: b, store: {persistence: {existingClaim: mine}}, image: {digest: "sha256:` + strings.Repeat("ab", 32) + `"}, worker: {serviceAccount: {create: false, name: mine}}}`},
 	{"project", "brigade-project", `{project: acme/app, cloneURL: "https://github.com/acme/app.git"}`},

@@ -25,6 +25,11 @@
 - --vcs-command=/brig vcs
 {{- end }}
 {{- end }}
+{{- if include "brigade.workspace" . }}
+- --workspace=:7748
+- --workspace-url=http://{{ include "brigade.name" (list . "workspace") }}.{{ .Release.Namespace }}.svc:7748
+- --job-source={{ $j.source }}
+{{- end }}
 - --build-storage={{ $j.buildStorage }}
 - --cache-storage={{ $j.cache }}
 {{- with $j.buildStorageClass }}
@@ -49,6 +54,7 @@
 {{- if $j.restricted }}
 - --restricted-jobs
 {{- end }}
+- --keep-age={{ ternary $v.age "0" $v.enabled | toString }}
 {{- if and $v.enabled (eq $v.mode "controller") }}
 - --vacuum-every={{ $v.every }}
 {{- include "brigade.vacuumArgs" (list . "vacuum-") }}

@@ -165,6 +165,11 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- if or (index .Values "brigade-github-app").enabled .Values.gateways.enabled -}}yes{{- end -}}
 {{- end -}}
 
+{{/* Not empty when files come to pods over the controller's workspace server. */}}
+{{- define "brigade.workspace" -}}
+{{- if has "workspace" (list .Values.jobs.source .Values.jobs.buildStorage .Values.jobs.cache) -}}yes{{- end -}}
+{{- end -}}
+
 {{/* A rule that lets ports in from peers: (list peers ports). */}}
 {{- define "brigade.ingressRule" -}}
 - ports: {{- range index . 1 }}
