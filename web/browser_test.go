@@ -97,7 +97,7 @@ func startBrowser(path string) error {
 	ctx, cancel := chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en-US"),
-		chromedp.UserDataDir(dir))...), chromedp.WithErrorf(func(string, ...any) {}))
+		chromedp.UserDataDir(dir), chromedp.ModifyCmdFunc(joinQuiet))...), chromedp.WithErrorf(func(string, ...any) {}))
 	started := make(chan error, 1)
 	go func() { started <- chromedp.Do(ctx, chromedp.Navigate("about:blank")) }()
 	select {
@@ -151,7 +151,8 @@ func (c *chromium) listen(event any) {
 	defer c.mu.Unlock()
 	switch e := event.(type) {
 	case *log.EventEntryAdded:
-		if e.Entry.Level == log.EntryLevelError && !strings.Contains(e.Entry.Text, "status of 4") {
+		// That a request was given up because the network changed is no fault of the page, which asks again.
+		if e.Entry.Level == log.EntryLevelError && !strings.Contains(e.Entry.Text, "status of 4") && !strings.Contains(e.Entry.Text, "ERR_NETWORK_CHANGED") {
 			c.problems = append(c.problems, e.Entry.Text+" "+e.Entry.URL)
 		}
 	case *runtime.EventExceptionThrown:
@@ -198,7 +199,17 @@ func (c *chromium) text(expression string) string {
 
 func (c *chromium) open(path string) {
 	c.t.Helper()
-	c.do(chromedp.Navigate(c.w.server.URL + path))
+	var err error
+	for range 20 {
+		err = chromedp.Do(c.ctx, chromedp.Navigate(c.w.server.URL+path))
+		if err == nil || !strings.Contains(err.Error(), "ERR_NETWORK_CHANGED") {
+			break
+		}
+	}
+	if err != nil {
+		c.shot("failed-" + c.t.Name())
+		c.t.Fatalf("open %s: %v", path, err)
+	}
 }
 
 func (c *chromium) visible(selector string) {

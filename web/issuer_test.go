@@ -61,7 +61,7 @@ func (w *world) issuer() *issuer {
 	})
 	mux.HandleFunc("GET /authorize", p.authorize)
 	mux.HandleFunc("POST /token", p.token)
-	p.server = httptest.NewServer(mux)
+	p.server = w.serve(mux)
 	w.t.Cleanup(p.server.Close)
 	p.url = strings.Replace(p.server.URL, "127.0.0.1", "localhost", 1)
 	return p
@@ -154,7 +154,7 @@ func (p *issuer) sign(claims map[string]any) string {
 func withIssuer(w *world, p *issuer) func(*web.Options) {
 	return func(o *web.Options) {
 		opt := oidc.Options{
-			Issuer: p.url, ClientID: clientID, ClientSecret: clientSecret, Now: func() time.Time { return w.now() },
+			Client: &http.Client{Transport: transport}, Issuer: p.url, ClientID: clientID, ClientSecret: clientSecret, Now: func() time.Time { return w.now() },
 			Grants: []oidc.Grant{{Value: "devs", Scopes: []api.Scope{api.ScopeRead, api.ScopeEventCreate}}},
 		}
 		signIn, err := oidc.NewSignIn(opt)

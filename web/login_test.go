@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -87,7 +86,7 @@ func TestSessionsAreEndedFromElsewhere(t *testing.T) {
 	reader.get("/").want(200)
 
 	// A second server of the same store: what one ends, the other does not know any more.
-	second := httptest.NewServer(w.another().Handler())
+	second := w.serve(w.another().Handler())
 	t.Cleanup(second.Close)
 	far := &browser{w, here.client}
 	u, err := url.Parse(second.URL)
@@ -154,7 +153,7 @@ func (b *browser) signIn(p *issuer, next string) answer {
 // back is the path with which the issuer sends a browser back.
 func (b *browser) back(to, link string) string {
 	b.w.t.Helper()
-	resp, err := http.Get(to)
+	resp, err := (&http.Client{Transport: transport}).Get(to)
 	b.w.must(err)
 	defer resp.Body.Close()
 	a := answer{t: b.w.t}.of(resp)

@@ -89,7 +89,7 @@ func newWorld(t testing.TB, change ...func(*web.Options)) *world {
 		"sender-token": {Name: "sender", Act: true},
 		"acme-token":   {Name: "acme", Read: true, Act: true, Sees: func(_, name string) bool { return strings.HasPrefix(name, "acme/") }},
 	}}
-	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	w.server = w.serve(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.clock.Lock()
 		now := w.web
 		w.clock.Unlock()
@@ -98,6 +98,21 @@ func newWorld(t testing.TB, change ...func(*web.Options)) *world {
 	w.make(change...)
 	t.Cleanup(func() { w.web.Close(); w.server.Close(); w.feed.Close() })
 	return w
+}
+
+// transport reaches the servers of the tests.
+var transport = &http.Transport{DialContext: dial, DisableKeepAlives: true}
+
+// serve starts a server.
+func (w *world) serve(h http.Handler) *httptest.Server {
+	w.t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	_ = s.Listener.Close()
+	var err error
+	s.Listener, err = listen()
+	w.must(err)
+	s.Start()
+	return s
 }
 
 func (w *world) options() web.Options {
@@ -292,7 +307,7 @@ type browser struct {
 func (w *world) browser() *browser {
 	jar, err := cookiejar.New(nil)
 	w.must(err)
-	return &browser{w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &browser{w, &http.Client{Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 // as returns a browser that has logged in with the token.
@@ -337,7 +352,7 @@ func (e elsewhere) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.URL.Host, r.Host = u.Host, u.Host
-	return http.DefaultTransport.RoundTrip(r)
+	return transport.RoundTrip(r)
 }
 
 // answer is what came back.
