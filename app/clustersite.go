@@ -19,6 +19,7 @@ import (
 	"github.com/brigadecore/brigade/v3/store/memory"
 	"github.com/brigadecore/brigade/v3/store/postgres"
 	"github.com/brigadecore/brigade/v3/store/sqlite"
+	"github.com/brigadecore/brigade/v3/workspace"
 )
 
 // The stores that keep what a cluster's Secrets do not, as people type them.
@@ -33,6 +34,7 @@ type clusterSite struct {
 	c       *Controller
 	store   *kubestore.Store
 	workers *worker.Worker
+	files   *workspace.Server // nil: there is none
 
 	wired chan struct{} // closed when the server works, or never will
 	once  sync.Once
@@ -64,7 +66,7 @@ func (k *clusterSite) open(ctx context.Context, s *Server) error {
 	}
 	s.Store = k.store
 	s.onClose("store", k.store.Close)
-	if err := k.openRunner(s); err != nil {
+	if err := k.openRunner(ctx, s); err != nil {
 		return err
 	}
 	return s.openArtifacts(ctx)
@@ -98,9 +100,12 @@ func (k *clusterSite) inner(ctx context.Context, s *Server) (brigade.Store, erro
 	return nil, brigade.Errorf(brigade.CodeUsage, "there is no store %q", k.c.opt.Store).WithHint("choose one of memory, sqlite and postgres")
 }
 
-func (k *clusterSite) openRunner(s *Server) error {
+func (k *clusterSite) openRunner(ctx context.Context, s *Server) error {
 	opt := k.c.opt.Jobs.options(k.c.client)
 	opt.RunBy, opt.Owner, opt.Grace, opt.Now, opt.Log = objects.RunnerController, k.store.Owner, s.opt.Grace, s.opt.Now, s.opt.Log
+	if err := k.openWorkspace(ctx, s, &opt); err != nil {
+		return err
+	}
 	runner, err := pods.New(opt)
 	if err != nil {
 		return err
@@ -135,6 +140,9 @@ func (k *clusterSite) workerOptions(ctx context.Context, s *Server) (worker.Opti
 		}
 		o.Image, o.Own = image, true
 	}
+	if o.Own && len(o.Command) == 0 {
+		o.Command = []string{"/brig", "worker"} // the image runs brig, which by itself only says what it can do
+	}
 	if o.Image == "" && k.c.opt.InPods {
 		return worker.Options{}, brigade.Errorf(brigade.CodeUsage, "there is no image for workers").WithHint("name one with --worker-image")
 	}
@@ -145,7 +153,8 @@ func (k *clusterSite) workerOptions(ctx context.Context, s *Server) (worker.Opti
 	return worker.Options{
 		Client: k.c.client, Secret: k.store.SecretOf, Owner: k.store.Owner,
 		Image: o.Image, PullPolicy: o.PullPolicy, Command: o.Command, Own: o.Own, Env: map[string]string{JobOptionsEnv: string(settings)},
-		Sidecar: jobs.VCSImage, SidecarCommand: jobs.VCSCommand,
+		BuildEnv: k.workspaceEnv,
+		Sidecar:  jobs.VCSImage, SidecarCommand: jobs.VCSCommand,
 		ServiceAccount: o.ServiceAccount, JobServiceAccount: jobs.ServiceAccount, JobServiceAccountRegex: jobs.ServiceAccounts,
 		BuildStorageClass: jobs.BuildStorageClass, CacheStorageClass: jobs.CacheStorageClass,
 		Requests: o.Requests, Limits: o.Limits, NodeSelector: o.NodeSelector,
@@ -157,6 +166,7 @@ func (k *clusterSite) workerOptions(ctx context.Context, s *Server) (worker.Opti
 func (k *clusterSite) takeOver(ctx context.Context, s *Server) {
 	s.adopt(ctx, func(owner string) bool { return owner != s.owner && isProcess(owner) })
 	k.ready(s)
+	k.sweepWorkspace(ctx, s)
 }
 
 // background cleans up, now and then.

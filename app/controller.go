@@ -27,7 +27,9 @@ type ControllerOptions struct {
 	InPods  bool
 	Workers WorkerPods
 	Jobs    JobPods
-	Vacuum  VacuumOptions
+	// Workspace brings files to pods and home again.
+	Workspace WorkspaceOptions
+	Vacuum    VacuumOptions
 
 	Identity string   // of this process among controllers, unique
 	Pod      string   // the pod this program runs in, "" for none

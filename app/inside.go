@@ -119,6 +119,11 @@ func (w *inside) runner() (*pods.Runner, error) {
 	if opt.Namespace == w.client.Namespace {
 		opt.Owner = w.at.OwnerOf
 	}
+	files, err := remoteFiles(w.opt.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	opt.Workspace = files
 	return pods.New(opt)
 }
 

@@ -12,11 +12,16 @@ type JobPods struct {
 	// by VCSCommand; "": those get none, as in v1.
 	VCSImage   string   `json:"vcsImage,omitempty"`
 	VCSCommand []string `json:"vcsCommand,omitempty"`
-	// BuildStorage and Cache are pvc-rwx, pvc-rwo or workspace.
+	// Source is sidecar or workspace, BuildStorage and Cache are pvc-rwx,
+	// pvc-rwo or workspace.
+	Source            string `json:"source,omitempty"`
 	BuildStorage      string `json:"buildStorage,omitempty"`
 	Cache             string `json:"cache,omitempty"`
 	BuildStorageClass string `json:"buildStorageClass,omitempty"`
 	CacheStorageClass string `json:"cacheStorageClass,omitempty"`
+	// WorkspaceImage is what brings files to pods over the workspace: this
+	// program.
+	WorkspaceImage string `json:"workspaceImage,omitempty"`
 	// ServiceAccount is that of jobs that name none, ServiceAccounts a regular
 	// expression for those they may name.
 	ServiceAccount  string `json:"serviceAccount,omitempty"`
@@ -30,6 +35,7 @@ type JobPods struct {
 func (j JobPods) options(client *cluster.Client) pods.Options {
 	return pods.Options{
 		Cluster: client, VCSImage: j.VCSImage, VCSCommand: j.VCSCommand,
+		Source: pods.SourceMode(j.Source), WorkspaceImage: j.WorkspaceImage,
 		BuildStorage: pods.StorageMode(j.BuildStorage), Cache: pods.StorageMode(j.Cache),
 		BuildStorageClass: j.BuildStorageClass, CacheStorageClass: j.CacheStorageClass,
 		ServiceAccount: j.ServiceAccount, ServiceAccounts: j.ServiceAccounts, Overlay: j.Overlay, Restricted: j.Restricted,

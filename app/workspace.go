@@ -2,11 +2,27 @@ package app
 
 import (
 	"context"
+	"net"
+	"net/http"
+	"path/filepath"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/kube/lead"
 	"github.com/brigadecore/brigade/v3/kube/pods"
 	"github.com/brigadecore/brigade/v3/workspace"
 )
+
+// WorkspaceOptions say how the controller brings files to pods and home again.
+type WorkspaceOptions struct {
+	// Listen is where its server listens; without an address there is none.
+	Listen Listener
+	// URL is where pods reach it; "": where it listens, and where that is
+	// everywhere at the address of this pod.
+	URL string
+	// CA is the authority of the server's certificate, as PEM, where that is
+	// not a public one.
+	CA string
+}
 
 // JobFiles is a workspace as pods need it: a workspace.Server in the
 // controller, a workspace.Remote in a worker pod.
@@ -69,4 +85,124 @@ func (f PodFiles) Collect(ctx context.Context, run brigade.JobRun, _ pods.Want) 
 		r.Problems = append(r.Problems, "files: the sidecar of the job's pod was ended before it had brought all of them home")
 	}
 	return r.Outputs, r.Problems, err
+}
+
+// workspaceKey names the Secret with the key of tokens.
+const workspaceKey = "brigade-workspace-key"
+
+// openWorkspace starts the server that brings files to pods, and tells the
+// runner of it.
+func (k *clusterSite) openWorkspace(ctx context.Context, s *Server, opt *pods.Options) error {
+	o := k.c.opt.Workspace
+	if o.Listen.Address == "" {
+		return nil
+	}
+	if opt.WorkspaceImage == "" && k.c.opt.Pod != "" {
+		image, err := lead.Image(ctx, k.c.client, k.c.opt.Pod)
+		if err != nil {
+			return err
+		}
+		opt.WorkspaceImage = image
+	}
+	if opt.WorkspaceImage == "" {
+		return brigade.Errorf(brigade.CodeUsage, "there is no image that brings files to pods").WithHint("name this program's image with --workspace-image")
+	}
+	key, err := lead.Key(ctx, k.c.client, workspaceKey)
+	if err != nil {
+		return err
+	}
+	late := &lateHandler{}
+	if err := s.bind(ctx, "workspace", o.Listen, late); err != nil {
+		return err
+	}
+	url, err := k.workspaceURL(ctx, s)
+	if err != nil {
+		return err
+	}
+	k.files, err = workspace.New(workspace.Options{
+		Dir: filepath.Join(s.opt.Dirs.State, "workspace"), Key: key, URL: url, CA: o.CA, Now: s.opt.Now, Log: s.opt.Log,
+	})
+	if err != nil {
+		return err
+	}
+	late.Handler = k.files
+	k.c.opt.Jobs.WorkspaceImage = opt.WorkspaceImage // worker pods are told of it
+	opt.Workspace = PodFiles{k.files}
+	return nil
+}
+
+// lateHandler is a handler that is set before anything is served.
+type lateHandler struct{ http.Handler }
+
+// workspaceURL is where pods reach the server that was just bound.
+func (k *clusterSite) workspaceURL(ctx context.Context, s *Server) (string, error) {
+	o := k.c.opt.Workspace
+	if o.URL != "" {
+		return o.URL, nil
+	}
+	address, port, err := net.SplitHostPort(s.Addresses()["workspace"])
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(address); ip == nil || ip.IsUnspecified() {
+		address = ""
+	}
+	if address == "" && k.c.opt.Pod != "" {
+		if address, err = lead.Address(ctx, k.c.client, k.c.opt.Pod); err != nil {
+			return "", err
+		}
+	}
+	if address == "" {
+		return "", brigade.Errorf(brigade.CodeUsage, "it is not known where pods reach the workspace server").WithHint("say so with --workspace-url, such as http://brigade-workspace:7748")
+	}
+	scheme := "http"
+	if o.Listen.CertFile != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(address, port), nil
+}
+
+// sweepWorkspace removes what builds left that ended while nobody led.
+func (k *clusterSite) sweepWorkspace(ctx context.Context, s *Server) {
+	if k.files == nil {
+		return
+	}
+	n, err := k.files.Sweep(ctx, func(id string) bool {
+		b, err := s.Store.Build(ctx, id)
+		return err == nil && !b.State.Ended() || err != nil && brigade.CodeOf(err) != brigade.CodeNotFound
+	})
+	if n > 0 || err != nil {
+		s.opt.Log.Info("removed the files of builds that are over", "builds", n, "err", err)
+	}
+}
+
+// workspaceEnv gives a worker pod what it makes the tokens of its jobs with.
+func (k *clusterSite) workspaceEnv(b *brigade.Build, p *brigade.Project) map[string]string {
+	if k.files == nil {
+		return nil
+	}
+	token, err := k.files.BuildToken(workspace.GrantFor(b, p))
+	if err != nil {
+		k.c.opt.Log.Error("no workspace for a worker", "build", b.ID, "err", err)
+		return nil
+	}
+	address := k.files.Address()
+	env := map[string]string{workspace.URLEnv: address.URL, workspace.TokenEnv: token}
+	if address.CA != "" {
+		env[workspace.CAEnv] = address.CA
+	}
+	return env
+}
+
+// remoteFiles is the workspace as a worker pod finds it in its environment; nil
+// when there is none.
+func remoteFiles(getenv func(string) string) (pods.Workspace, error) {
+	if getenv(workspace.URLEnv) == "" {
+		return nil, nil
+	}
+	remote, err := workspace.NewRemote(workspace.ClientOptions{URL: getenv(workspace.URLEnv), Token: getenv(workspace.TokenEnv), CA: getenv(workspace.CAEnv)})
+	if err != nil {
+		return nil, err
+	}
+	return PodFiles{remote}, nil
 }

@@ -115,6 +115,9 @@ const DefaultGrace = 10 * time.Minute
 // Address is where a pod reaches the server.
 type Address struct{ URL, CA string }
 
+// Address is where pods reach the server, as its options say.
+func (s *Server) Address() Address { return Address{s.opt.URL, s.opt.CA} }
+
 // sidecarJob tells the sidecar what to bring home, in JobEnv.
 type sidecarJob struct {
 	MountPath string   `json:"mountPath"`
@@ -202,10 +205,10 @@ func (s *Server) Prepare(_ context.Context, run brigade.JobRun, want Want) (Pod,
 	if err != nil {
 		return Pod{}, err
 	}
-	if want.Source && run.Source != "" {
+	if want.Source = want.Source && run.Source != ""; want.Source { // a build without files has none
 		if err := s.PutSource(run.Build.ID, run.Source); err != nil {
 			return Pod{}, err
 		}
 	}
-	return PodFor(run.Job.Spec, want, Address{s.opt.URL, s.opt.CA}, token)
+	return PodFor(run.Job.Spec, want, s.Address(), token)
 }

@@ -43,7 +43,7 @@ func (r *Remote) Prepare(ctx context.Context, run brigade.JobRun, want Want) (Po
 	if err != nil {
 		return Pod{}, err
 	}
-	if want.Source && run.Source != "" {
+	if want.Source = want.Source && run.Source != ""; want.Source { // a build without files has none
 		if err := r.send(ctx, run.Source); err != nil {
 			return Pod{}, err
 		}

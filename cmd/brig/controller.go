@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/app"
@@ -24,6 +26,8 @@ type controllerFlags struct {
 	workerRequests, workerLimits, workerNodes             map[string]string
 	vcsImage, vcsCommand                                  string
 	jobs                                                  app.JobPods
+	files                                                 app.WorkspaceOptions
+	filesCA                                               string
 	noOverlay                                             bool
 	vacuum                                                vacuumFlags
 	vacuumEvery                                           time.Duration
@@ -79,8 +83,10 @@ func (f *controllerFlags) register(cmd *cobra.Command) {
 	fl.StringToStringVar(&f.workerNodes, "worker-node-selector", nil, "labels of the nodes for worker pods, such as pool=ci")
 	fl.StringVar(&f.vcsImage, "vcs-image", "", "`image` that fetches the files of projects without a vcsSidecar; none by default, as in v1")
 	fl.StringVar(&f.vcsCommand, "vcs-command", "", "`command` of that image, such as \"brig vcs\"")
-	fl.StringVar(&f.jobs.BuildStorage, "build-storage", "pvc-rwx", "what the directory is that the jobs of a build share: pvc-rwx, or pvc-rwo (jobs share a node)")
-	fl.StringVar(&f.jobs.Cache, "cache-storage", "pvc-rwx", "what the caches of jobs are: pvc-rwx, or pvc-rwo")
+	fl.StringVar(&f.jobs.BuildStorage, "build-storage", "pvc-rwx", "what the directory is that the jobs of a build share: pvc-rwx, pvc-rwo (jobs share a node), or workspace (no volume)")
+	fl.StringVar(&f.jobs.Cache, "cache-storage", "pvc-rwx", "what the caches of jobs are: pvc-rwx, pvc-rwo, or workspace")
+	fl.StringVar(&f.jobs.Source, "job-source", "sidecar", "how jobs get their build's files: sidecar (each clones) or workspace (one clone for all)")
+	f.registerWorkspace(fl)
 	fl.StringVar(&f.jobs.BuildStorageClass, "build-storage-class", "", "storage `class` of what jobs share, where their project names none")
 	fl.StringVar(&f.jobs.CacheStorageClass, "cache-storage-class", "", "storage `class` of jobs' caches, where their project names none")
 	fl.StringVar(&f.jobs.ServiceAccount, "job-service-account", "", "service account of jobs that name none")
@@ -94,9 +100,37 @@ func (f *controllerFlags) register(cmd *cobra.Command) {
 	fl.DurationVar(&f.leaseDuration, "lease-duration", 15*time.Second, "how long other controllers wait for a leader that is not heard of")
 	fixed(cmd, "worker", "controller", "pod")
 	fixed(cmd, "store", app.StoreMemory, app.StoreSQLite, app.StorePostgres)
-	fixed(cmd, "build-storage", "pvc-rwx", "pvc-rwo")
-	fixed(cmd, "cache-storage", "pvc-rwx", "pvc-rwo")
+	fixed(cmd, "build-storage", "pvc-rwx", "pvc-rwo", "workspace")
+	fixed(cmd, "cache-storage", "pvc-rwx", "pvc-rwo", "workspace")
+	fixed(cmd, "job-source", "sidecar", "workspace")
 	fixed(cmd, "worker-pull-policy", "Always", "IfNotPresent", "Never")
+}
+
+// registerWorkspace adds the flags of the server that brings files to pods.
+func (f *controllerFlags) registerWorkspace(fl *pflag.FlagSet) {
+	fl.StringVar(&f.files.Listen.Address, "workspace", "", "`address` of the workspace server, such as :7748, which brings files to jobs and artifacts home; none by default, :7748 where something is kept by it")
+	fl.StringVar(&f.files.Listen.CertFile, "workspace-tls-cert", "", "`file` of its certificate, as PEM")
+	fl.StringVar(&f.files.Listen.KeyFile, "workspace-tls-key", "", "`file` of the key that belongs to it")
+	fl.StringVar(&f.filesCA, "workspace-ca", "", "`file` of the authority that signed it, as PEM, for pods")
+	fl.StringVar(&f.files.URL, "workspace-url", "", "where pods reach it; default the address of this pod")
+	fl.StringVar(&f.jobs.WorkspaceImage, "workspace-image", "", "`image` of the containers beside jobs; default this program's own")
+}
+
+// workspace reads what the flags say of the workspace server.
+func (f *controllerFlags) workspace() (app.WorkspaceOptions, error) {
+	o := f.files
+	if o.Listen.Address == "" && slices.Contains([]string{f.jobs.Source, f.jobs.BuildStorage, f.jobs.Cache}, "workspace") {
+		o.Listen.Address = ":7748"
+	}
+	if f.filesCA == "" {
+		return o, nil
+	}
+	text, err := os.ReadFile(f.filesCA)
+	if err != nil {
+		return o, brigade.Errorf(brigade.CodeUsage, "--workspace-ca: %w", err)
+	}
+	o.CA = string(text)
+	return o, nil
 }
 
 // control runs the controller until a signal.
@@ -155,6 +189,9 @@ func (s *State) controllerOptions(f *controllerFlags) (app.ControllerOptions, er
 		return none, err
 	}
 	if opt.Workers.Limits, err = resourcesFlag("--worker-limits", f.workerLimits); err != nil {
+		return none, err
+	}
+	if opt.Workspace, err = f.workspace(); err != nil {
 		return none, err
 	}
 	opt.Postgres, err = s.postgres(f)

@@ -298,6 +298,12 @@ func (w *Worker) env(meta metav1.ObjectMeta, b *brigade.Build, p *brigade.Projec
 		for _, name := range slices.Sorted(maps.Keys(w.opt.Env)) {
 			env = append(env, corev1.EnvVar{Name: name, Value: w.opt.Env[name]})
 		}
+		if w.opt.BuildEnv != nil {
+			own := w.opt.BuildEnv(b, p)
+			for _, name := range slices.Sorted(maps.Keys(own)) {
+				env = append(env, corev1.EnvVar{Name: name, Value: own[name]})
+			}
+		}
 	}
 	return env
 }

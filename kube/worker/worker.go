@@ -43,6 +43,9 @@ type Options struct {
 	// as the Pod Security Standards go, and get Env.
 	Own bool
 	Env map[string]string
+	// BuildEnv returns further variables for the pod of one build, where Own
+	// says that the image is this program; nil: none.
+	BuildEnv func(b *brigade.Build, p *brigade.Project) map[string]string
 	// Sidecar is the image that fetches the files of projects that name none;
 	// "": those get none, as in v1. SidecarCommand is what it runs.
 	Sidecar        string
