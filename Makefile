@@ -1,7 +1,7 @@
 # make prints what there is; every target is a line of shell that works without make.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test lint format vet cross image examples bench fault docs engine cluster clean
+.PHONY: help build demo check test lint format vet cross image examples bench fault docs site engine cluster clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ fault: ## kill a server, fill its disk and send it nonsense for five minutes: no
 
 docs: ## write again what is generated in docs/reference
 	go generate ./docs/...
+
+site: ## the documentation as a web site, to dist/site (ARGS="-serve 127.0.0.1:8088" to look at it)
+	cd docs/site && go run . $(ARGS)
 
 engine: ## start a container engine for tests, until Ctrl-C
 	go run ./e2e/engine/cmd/engine

@@ -40,7 +40,7 @@ var homes = map[string][]string{
 	"cel.dev/":                               {"intake/filter"},
 	"charm.land/":                            {"tui"},
 	"github.com/charmbracelet/":              {"tui"},
-	"github.com/chromedp/":                   {"web"}, // tests in a real browser
+	"github.com/chromedp/":                   {"web", "docs/site"}, // tests in a real browser
 	"github.com/clipperhouse/":               {"tui"},
 	"github.com/Masterminds/semver/":         {"script/npm"},
 	"github.com/cpuguy83/dockercfg":          {"runner/docker"},
@@ -65,6 +65,8 @@ var homes = map[string][]string{
 	"github.com/jackc/pgx/":                  {"store/postgres"},
 	"k8s.io/":                                {"kube", "e2e", "deploy/charts"},
 	"sigs.k8s.io/":                           {"kube", "e2e", "deploy/charts"},
+	"github.com/yuin/goldmark":               {"docs/site"},
+	"github.com/alecthomas/chroma/":          {"docs/site"},
 	"helm.sh/":                               {"deploy/charts"}, // tests, in a module of their own
 	"golang.org/x/":                          {"*"},             // the Go project's own
 }

@@ -6,7 +6,7 @@
 # (Debian, as root), and what cannot be had fails.
 #
 #   CI=true           skip nothing
-#   CHECK_ONLY="a b"  only these steps: format vet lint cluster test charts bench cross
+#   CHECK_ONLY="a b"  only these steps: format vet lint cluster test charts site bench cross
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -95,7 +95,9 @@ step_lint() {
 	say "lint: golangci-lint as pinned in tools/go.mod"
 	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	bin/golangci-lint run --allow-parallel-runners ./...
-	(cd deploy/charts && ../../bin/golangci-lint run --allow-parallel-runners -c ../../.golangci.yml ./...)
+	for module in deploy/charts docs/site; do
+		(cd $module && ../../bin/golangci-lint run --allow-parallel-runners -c ../../.golangci.yml ./...)
+	done
 }
 
 step_cluster() {
@@ -131,6 +133,15 @@ step_charts() {
 	go test -C deploy/charts -timeout 30m ./...
 }
 
+# The web site's generator has a module of its own, as it needs more libraries.
+step_site() {
+	say "site: the documentation as a web site"
+	find_browser
+	go vet -C docs/site ./...
+	go test -C docs/site -timeout 20m ./...
+	(cd docs/site && go run .)
+}
+
 step_bench() {
 	say "bench: speed and memory, printed and not judged: a busy machine is no fault"
 	go test -run '^$' -bench . -benchtime 1x ./bench
@@ -141,7 +152,7 @@ step_cross() {
 	sh scripts/cross.sh
 }
 
-for step in ${CHECK_ONLY:-format vet lint cluster test charts bench cross}; do
+for step in ${CHECK_ONLY:-format vet lint cluster test charts site bench cross}; do
 	started=$(date +%s)
 	"step_$step"
 	echo "-- $step: $(($(date +%s) - started)) s"
