@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func (c *Client) Emit(ctx context.Context, obj Object, kind, reason, message str
 		return
 	}
 	if len(message) > maxMessage {
-		message = message[:maxMessage-3] + "…"
+		message = strings.ToValidUTF8(message[:maxMessage-3], "") + "…"
 	}
 	now := time.Now()
 	key := emitKey{obj.GetUID(), obj.GetName(), reason, message}

@@ -42,7 +42,7 @@ func (s *Store) takeNew(ctx context.Context, e *entry, o *corev1.Secret) error {
 	if isNew {
 		err = s.storeNew(ctx, e, b)
 	} else { // a durable store knows it: the Secret is the truth
-		b, err = s.inner.UpdateBuild(ctx, b.ID, func(was *brigade.Build) error { takeOver(was, found); return nil })
+		b, err = s.takeKnown(ctx, have, found)
 	}
 	if err != nil {
 		return err
@@ -61,6 +61,16 @@ func (s *Store) takeNew(ctx context.Context, e *entry, o *corev1.Secret) error {
 	}
 	s.react(b, b.Cancel != nil && !b.State.Ended())
 	return nil
+}
+
+// takeKnown brings what a durable store has of a build up to what its Secret
+// says. Mostly, that is the same.
+func (s *Store) takeKnown(ctx context.Context, have *brigade.Build, found *objects.Build) (*brigade.Build, error) {
+	now := *have
+	if takeOver(&now, found); sameJSON(withoutLarge(have), withoutLarge(&now)) {
+		return have, nil
+	}
+	return s.inner.UpdateBuild(ctx, have.ID, func(b *brigade.Build) error { takeOver(b, found); return nil })
 }
 
 // storeNew writes a build to the inner store that it does not have.

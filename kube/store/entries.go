@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -188,7 +189,30 @@ func (s *Store) takeIn(e *entry) {
 	}
 	if err != nil {
 		s.log.Error("a change of a build's Secret could not be taken in", "secret", o.Name, "err", err)
+		s.takeLater(e, o, gone, err)
 	}
+}
+
+// takeRetry is how long a change waits that the inner store has refused.
+const takeRetry = time.Second
+
+// takeLater tries again to take in a change that the inner store has refused,
+// unless something newer is told meanwhile.
+func (s *Store) takeLater(e *entry, o *corev1.Secret, gone bool, err error) {
+	if brigade.CodeOf(err) == brigade.CodeInvalid {
+		return // it will not get better
+	}
+	time.AfterFunc(takeRetry, func() {
+		s.mu.Lock()
+		retry := !s.closed && e.late == nil
+		if retry {
+			e.late, e.lateGone = o, gone
+		}
+		s.mu.Unlock()
+		if retry && e.changing.TryLock() {
+			s.unlock(e)
+		}
+	})
 }
 
 // again takes o in as something new.

@@ -151,6 +151,14 @@ subjects: [{kind: ServiceAccount, name: gateway}]
 			t.Errorf("the event became %s of %s", got.ID, p.ID)
 		}
 	}
+	// So does another one, which cannot read what the first has stored.
+	other := newBuild(2)
+	other.Event.Key = "k"
+	got, err := w.open(store.Options{Client: client, Scope: store.ScopeProjects}).CreateBuild(t.Context(), other)
+	must(t, err)
+	if got.ID != b.ID {
+		t.Errorf("at the other gateway the event became %s", got.ID)
+	}
 	// What it lacks, it is told.
 	_, err = w.open(store.Options{Client: client, Scope: store.ScopeOnce}).ListJobs(t.Context(), "x")
 	if brigade.CodeOf(err) != brigade.CodeDenied {
