@@ -188,6 +188,14 @@ func TestSignInAtAnIssuer(t *testing.T) {
 	eve.signIn(p, "/").want(http.StatusForbidden)
 	eve.get("/").want(http.StatusSeeOther)
 	p.nonce = ""
+	for _, claims := range []map[string]any{
+		{"aud": "another-client"}, {"aud": nil}, {"iss": "https://evil.example"}, {"exp": 1}, {"groups": []string{"strangers"}}, {"nonce": ""},
+	} {
+		p.claims = claims
+		eve.signIn(p, "/").want(http.StatusForbidden)
+		eve.get("/").want(http.StatusSeeOther)
+	}
+	p.claims = nil
 	to = eve.get("/login/oidc").header.Get("Location")
 	eve.get(eve.back(to, "no")).want(http.StatusForbidden).has("refused")
 	for _, next := range []string{"https://evil.example", "//evil.example", "/login"} {
