@@ -3,6 +3,7 @@ package pods_test
 import (
 	"archive/tar"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
@@ -21,6 +22,9 @@ import (
 )
 
 // patience is how long anything may take on a busy machine.
+// rawJSON is what a script hands to Kubernetes as it is.
+type rawJSON = json.RawMessage
+
 const patience = 3 * time.Minute
 
 // client connects to the namespace.
@@ -135,5 +139,6 @@ func TestContract(t *testing.T) {
 		Has:          has,
 		BigOutput:    20 << 20,
 		Jobs:         20,
+		Parallel:     true,
 	})
 }

@@ -83,6 +83,11 @@ func (r *Runner) sidecarEnv(p *plan) []corev1.EnvVar {
 	} {
 		env = append(env, corev1.EnvVar{Name: v.name, Value: dollars(v.value)})
 	}
+	secret := project.Repo.SSHKey + project.Repo.SSHCert + project.Repo.Token
+	if at := b.Event.CloneURL; at != "" && project.Repo.CloneURL != "" && at != project.Repo.CloneURL && secret != "" {
+		// Says for which host the credentials are: brig vcs sends them nowhere else.
+		env = append(env, corev1.EnvVar{Name: "BRIGADE_PROJECT_CLONE_URL", Value: dollars(project.Repo.CloneURL)})
+	}
 	for _, c := range []struct{ name, key, value string }{
 		{"BRIGADE_REPO_KEY", "sshKey", project.Repo.SSHKey},
 		{"BRIGADE_REPO_SSH_CERT", "sshCert", project.Repo.SSHCert},

@@ -144,8 +144,15 @@ func stopped(pod *corev1.Pod) bool {
 	return true
 }
 
+// finished reports whether the whole pod has ended.
 func finished(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// ended reports whether the pod's job has: the kubelet says so a moment before.
+func ended(pod *corev1.Pod) bool {
+	main := statusOf(pod.Status.ContainerStatuses, objects.ContainerJob)
+	return finished(pod) || main != nil && main.State.Terminated != nil
 }
 
 // endPods deletes pods that run and waits until they are gone.
@@ -206,13 +213,23 @@ func (r *Runner) removeClaim(ctx context.Context, ns, name string) (bool, error)
 	return true, nil
 }
 
+// unmountTime is how long pods whose job has ended may take to end themselves.
+const unmountTime = 10 * time.Second
+
+// unused reports whether no pod of the build uses its storage any more.
+func (r *Runner) unused(c *corev1.PersistentVolumeClaim) bool {
+	return !slices.ContainsFunc(r.hub(c.Namespace).view.List(), func(pod *corev1.Pod) bool {
+		return pod.Labels[labelStorage] != "" && pod.Labels[objects.LabelBuild] == c.Labels[objects.LabelBuild] && !finished(pod)
+	})
+}
+
 // release lets go of a claim that is being deleted: Kubernetes keeps one as long
 // as there is a pod that mounts it, also one that has ended, and those stay for
 // their logs. Without the right to patch claims it goes when they do.
 func (r *Runner) release(ctx context.Context, c *corev1.PersistentVolumeClaim) {
 	const protection = "kubernetes.io/pvc-protection"
-	for _, pod := range r.hub(c.Namespace).view.List() {
-		if pod.Labels[labelStorage] != "" && pod.Labels[objects.LabelBuild] == c.Labels[objects.LabelBuild] && !finished(pod) {
+	for until := r.opt.Now().Add(unmountTime); !r.unused(c); {
+		if r.opt.Now().After(until) || !sleep(ctx, minPause/2) {
 			return
 		}
 	}
