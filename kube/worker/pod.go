@@ -212,6 +212,8 @@ func (w *Worker) projectSecret(b *brigade.Build, p *brigade.Project) *corev1.Sec
 // sidecar is the image of the container that fetches the files, "" for none.
 func (w *Worker) sidecar(b *brigade.Build, p *brigade.Project) string {
 	switch {
+	case strings.EqualFold(p.Kubernetes.VCSSidecar, "NONE"): // as v1's brig project create had it
+		return ""
 	case p.Kubernetes.VCSSidecar != "":
 		return p.Kubernetes.VCSSidecar
 	case p.Repo.CloneURL != "" || b.Event.CloneURL != "":
@@ -236,6 +238,10 @@ func (w *Worker) sidecarOf(image string, meta metav1.ObjectMeta, b *brigade.Buil
 	}
 	if p.Kubernetes.VCSSidecar == "" {
 		c.Command = w.opt.SidecarCommand
+		if at := trusted.Event.CloneURL; at != "" && p.Repo.CloneURL != "" && at != p.Repo.CloneURL {
+			// Says for which host the credentials are: brig vcs sends them nowhere else.
+			c.Env = append(c.Env, corev1.EnvVar{Name: "BRIGADE_PROJECT_CLONE_URL", Value: p.Repo.CloneURL})
+		}
 		if w.opt.Own {
 			c.SecurityContext = restricted()
 		}

@@ -62,6 +62,13 @@ func TestPodIsThatOfV1(t *testing.T) {
 			w.opt.Limits, w.opt.NodeSelector = brigade.Resources{Memory: "1Gi"}, map[string]string{"pool": "ci"}
 			b.Retries, b.RerunOf, b.Inherit = 2, "01hbefore", true
 		},
+		"fork": func(w *Worker, b *brigade.Build, _ *brigade.Project) {
+			w.opt.Sidecar, w.opt.SidecarCommand = "brigadecore/brig:v3", []string{"brig", "vcs"}
+			b.Event.CloneURL = "https://elsewhere.example.com/fork.git"
+		},
+		"no-sidecar": func(w *Worker, _ *brigade.Build, p *brigade.Project) {
+			w.opt.Sidecar, p.Kubernetes.VCSSidecar = "brigadecore/brig:v3", "NONE"
+		},
 		"untrusted": func(w *Worker, b *brigade.Build, p *brigade.Project) {
 			p.Kubernetes.VCSSidecar = "git"
 			b.Event.Untrusted, b.Event.ScriptRef, b.Event.CloneURL = true, "refs/heads/main", "https://github.com/stranger/app.git"
