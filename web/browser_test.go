@@ -38,7 +38,7 @@ type chromium struct {
 
 // patience is how long a page may take to come to what is expected. It is far
 // more than it needs, for machines that are busy with other things.
-const patience = 90 * time.Second
+const patience = 2 * time.Minute
 
 // one is the browser of all tests. Each has a page of its own in it, with
 // cookies and a cache of its own.
@@ -126,7 +126,7 @@ func (w *world) chrome() *chromium {
 	})
 	c := &chromium{t: w.t, w: w, ctx: ctx}
 	w.must(chromedp.Listen(ctx, c.listen))
-	ctx, cancel = context.WithTimeout(ctx, 9*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 25*time.Minute)
 	c.ctx = ctx
 	w.t.Cleanup(cancel)
 	call(c, network.Enable, network.EnableParams{})
