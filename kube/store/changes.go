@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	brigade "github.com/brigadecore/brigade/v3"
-	"github.com/brigadecore/brigade/v3/kube/cluster"
 	"github.com/brigadecore/brigade/v3/kube/objects"
 )
 
@@ -23,7 +22,7 @@ func (s *Store) takeNew(ctx context.Context, e *entry, o *corev1.Secret) error {
 	}
 	for _, w := range found.Warnings {
 		s.log.Warn("a build's Secret is unclear", "secret", o.Name, "warning", w)
-		s.client.Emit(ctx, o, cluster.Warning, "Unclear", w)
+		s.warn(o, "Unclear", w)
 	}
 	b := found.Build
 	s.name(b)
@@ -136,7 +135,7 @@ func (s *Store) adopt(ctx context.Context, e *entry, o *corev1.Secret) error {
 		return err // its label is gone: it stays what it was
 	}
 	if found.ID != e.id {
-		s.client.Emit(ctx, o, cluster.Warning, "Discarded", "the label build was changed: the build stays "+e.id)
+		s.warn(o, "Discarded", "the label build was changed: the build stays "+e.id)
 	}
 	var before brigade.Build
 	b, err := s.inner.UpdateBuild(ctx, e.id, func(b *brigade.Build) error {

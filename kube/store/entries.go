@@ -147,7 +147,7 @@ func (s *Store) newcomer(o *corev1.Secret) *entry {
 		if s.wrong[o.Name] != version(o) { // not told yet
 			s.wrong[o.Name] = version(o)
 			s.log.Warn("a build's Secret is wrong", "secret", o.Name, "err", err)
-			s.client.Emit(context.Background(), o, cluster.Warning, "Discarded", err.Error())
+			s.warn(o, "Discarded", err.Error())
 		}
 		return nil
 	}

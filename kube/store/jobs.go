@@ -189,7 +189,7 @@ func (s *Store) legacyPod(e *entry, pod *corev1.Pod) {
 	if err != nil || b.ID != e.id || b.State.Ended() {
 		return
 	}
-	seen := !b.Started.IsZero() // it ran before our eyes
+	seen := !b.Started.IsZero() && s.opt.Scope == ScopeAll && !s.opt.Observer // it ran before our eyes
 	change := func(b *brigade.Build) error {
 		objects.ApplyWorkerPod(b, pod)
 		if b.State.Ended() {

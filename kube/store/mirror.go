@@ -42,7 +42,7 @@ func (s *Store) mirror(ctx context.Context, e *entry, before, after *brigade.Bui
 			e.version, e.legacy = version(written), false
 			s.setKey(e, after)
 			s.mu.Unlock()
-			s.warnMissing(ctx, written, before, after)
+			s.warnMissing(written, before, after)
 			return nil
 		case apierrors.IsNotFound(err):
 			return brigade.NotFound("build", e.id)
@@ -181,8 +181,8 @@ func mergeFields(before, after, theirs objects.Status) (objects.Status, error) {
 
 // warnMissing tells of a build that failed for its project not being there
 // where people look for it who made the Secret with kubectl.
-func (s *Store) warnMissing(ctx context.Context, o *corev1.Secret, before, after *brigade.Build) {
+func (s *Store) warnMissing(o *corev1.Secret, before, after *brigade.Build) {
 	if f := after.Failure; f != nil && f.Code == brigade.CodeNotFound && after.State.Ended() && !before.State.Ended() {
-		s.client.Emit(ctx, o, cluster.Warning, "MissingProject", f.Message)
+		s.warn(o, "MissingProject", f.Message)
 	}
 }

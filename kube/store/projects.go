@@ -59,7 +59,7 @@ func (s *Store) projectTold(e cluster.Event[*corev1.Secret]) {
 	}
 	if _, warnings, err := objects.Project(o); err != nil {
 		s.log.Warn("a project's Secret is wrong", "secret", o.Name, "err", err)
-		s.client.Emit(context.Background(), o, cluster.Warning, "InvalidProject", err.Error())
+		s.warn(o, "InvalidProject", err.Error())
 	} else if len(warnings) > 0 {
 		s.log.Debug("a project's Secret is unclear", "secret", o.Name, "warnings", warnings)
 	}

@@ -280,6 +280,14 @@ func (t *teller) run() {
 	}
 }
 
+// warn tells in an event about o what is wrong with it. One process does, the
+// controller: others that look at the same objects keep quiet.
+func (s *Store) warn(o *corev1.Secret, reason, message string) {
+	if s.opt.Scope == ScopeAll && !s.opt.Observer {
+		s.client.Emit(s.live, o, cluster.Warning, reason, message)
+	}
+}
+
 func (s *Store) wake() {
 	if s.opt.Wake != nil {
 		s.tell.add(s.opt.Wake)
