@@ -2,13 +2,13 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -108,7 +108,7 @@ func (p page) try(t *testing.T) {
 	m.withoutEngine()
 	m.env = append(m.env, "PATH="+filepath.Dir(program)+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	m.stopServers(t)
-	ports := freePorts(t)
+	ports := ownAddress()
 	last, tested := "", 0
 	for _, b := range p.blocks {
 		switch {
@@ -147,24 +147,18 @@ func (m *machine) keepExports(text string) {
 	}
 }
 
-// freePorts gives the servers of a page other ports than the default ones,
-// which may be in use here.
-func freePorts(t *testing.T) *strings.Replacer {
-	t.Helper()
-	start := "brig server "
-	pairs := []string{start, ""}
-	for flag, port := range map[string]string{"--gateways": "7744", "--api": "7745"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }()
-		free := l.Addr().String()
-		start += flag + " " + free + " "
-		pairs = append(pairs, "127.0.0.1:"+port, free)
-	}
-	pairs[1] = start
-	return strings.NewReplacer(pairs...)
+// pages counts the pages that were given an address.
+var pages atomic.Int32
+
+// ownAddress gives the servers of a page another loopback address than the
+// default one, whose ports may be in use here. Linux has many.
+func ownAddress() *strings.Replacer {
+	pid := os.Getpid()
+	host := fmt.Sprintf("127.%d.%d.%d", 64+pid>>8&63, pid&255, 1+pages.Add(1)%250)
+	return strings.NewReplacer(
+		"brig server ", fmt.Sprintf("brig server --gateways %s:7744 --api %s:7745 ", host, host),
+		"127.0.0.1:7744", host+":7744", "127.0.0.1:7745", host+":7745",
+	)
 }
 
 // stopServers ends, with the test, a server that the page left running: its
