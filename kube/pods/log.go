@@ -29,8 +29,6 @@ const (
 	// rereadMost is how much output is read again for want of patience: the
 	// end of the stream is waited for when it would be more.
 	rereadMost = 1 << 20
-	// logIdle is how long a node may be silent in the middle of a finished log.
-	logIdle = 10 * time.Second
 	// muteTime is how long a node that gave no log is not asked for others.
 	muteTime = time.Minute
 )
@@ -69,7 +67,7 @@ func (x *execution) follow(ended bool) *follower {
 func (f *follower) run(ctx context.Context) {
 	pause := minPause
 	for ctx.Err() == nil {
-		began := time.Now()
+		before := f.lines.printed.Load()
 		err := errMute
 		if !f.x.r.isMute(f.x.node()) {
 			err = f.read(ctx, &corev1.PodLogOptions{Follow: true})
@@ -78,7 +76,7 @@ func (f *follower) run(ctx context.Context) {
 		if errors.Is(err, errStalled) {
 			continue
 		}
-		if time.Since(began) > maxPause {
+		if f.lines.printed.Load() > before {
 			pause = minPause
 		}
 		wait := pause
@@ -226,14 +224,15 @@ func (f *follower) rest(leaving bool) {
 func (f *follower) readRest() error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	watchdog := time.AfterFunc(logIdle, func() { cancel(errors.New("its node does not answer")) })
+	idle := f.x.r.opt.LogPatience
+	watchdog := time.AfterFunc(idle, func() { cancel(errors.New("its node does not answer")) })
 	defer watchdog.Stop()
 	stream, err := f.x.r.opt.Cluster.PodLog(ctx, f.x.pod.Namespace, f.x.pod.Name, &corev1.PodLogOptions{
 		Container: objects.ContainerJob, Timestamps: true, SinceTime: f.lines.since(),
 	})
 	if err == nil {
 		defer stream.Close()
-		err = f.lines.copy(alive{stream, watchdog})
+		err = f.lines.copy(alive{stream, watchdog, idle})
 	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
@@ -245,13 +244,14 @@ func (f *follower) readRest() error {
 type alive struct {
 	io.Reader
 	watchdog *time.Timer
+	idle     time.Duration
 }
 
 // Read implements io.Reader.
 func (a alive) Read(p []byte) (int, error) {
 	n, err := a.Reader.Read(p)
 	if n > 0 {
-		a.watchdog.Reset(logIdle)
+		a.watchdog.Reset(a.idle)
 	}
 	return n, err
 }
@@ -276,7 +276,7 @@ func (r *Runner) setMute(node string) {
 // initLog writes the end of what another container of the pod printed to the
 // job's log.
 func (x *execution) initLog(container string) {
-	ctx, cancel := context.WithTimeout(context.Background(), logIdle)
+	ctx, cancel := context.WithTimeout(context.Background(), x.r.opt.LogPatience)
 	defer cancel()
 	stream, err := x.r.opt.Cluster.PodLog(ctx, x.pod.Namespace, x.pod.Name, &corev1.PodLogOptions{
 		Container: container, TailLines: new(int64(initLines)), LimitBytes: new(int64(initBytes)),

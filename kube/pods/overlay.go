@@ -183,7 +183,7 @@ func (o overlaying) deny(field, why string) error {
 		allowed = strings.Join(o.r.opt.Overlay, ", ")
 	}
 	return brigade.Errorf(brigade.CodeJobForbidden, "job %q may not set %s of its pod: %s", o.p.spec.Name, field, why).
-		WithHint("scripts may set %s; whoever runs the installation can allow more with --pod-overlay", allowed)
+		WithHint("scripts may set %s; whoever runs the installation can allow more with --job-overlay", allowed)
 }
 
 // check walks the overlay down to the fields that the policy opens.

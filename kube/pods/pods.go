@@ -67,8 +67,8 @@ type Options struct {
 
 	// Grace is how long a job has to end by itself when it is stopped; default
 	// 30 s. PullPatience is how long a pull may fail for a reason that passes;
-	// default 1 min. LogPatience is how long the rest of a log is waited for
-	// after the job's end; default 10 s.
+	// default 1 min. LogPatience is how long a node may be silent while the rest of
+	// a log is read after the job's end; default 10 s.
 	Grace        time.Duration
 	PullPatience time.Duration
 	LogPatience  time.Duration
