@@ -2,11 +2,11 @@ package charts
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -18,48 +18,66 @@ import (
 	"github.com/brigadecore/brigade/v3/e2e/cluster"
 )
 
-// image builds the image once and puts it on the real node.
+// TestMain removes what was built.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if program.dir != "" {
+		_ = os.RemoveAll(program.dir)
+	}
+	os.Exit(code)
+}
+
+// program is brig of this source tree, built once.
+var program struct {
+	sync.Once
+	dir, path string
+	err       error
+}
+
+func brig(t *testing.T) string {
+	t.Helper()
+	program.Do(func() {
+		if program.dir, program.err = os.MkdirTemp("", "brigade-charts-"); program.err != nil {
+			return
+		}
+		program.path = filepath.Join(program.dir, "brig")
+		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program.path, "./cmd/brig")
+		build.Dir, build.Env = filepath.Join("..", ".."), append(os.Environ(), "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			program.err = fmt.Errorf("build brig: %w\n%s", err, out)
+		}
+	})
+	if program.err != nil {
+		t.Fatal(program.err)
+	}
+	return program.path
+}
+
+// image is made of it once, and put on the real node.
 var image struct {
 	sync.Once
-	values string
-	err    error
+	err error
 }
 
 // ownImage is the image of this source tree, as values of the chart.
 func ownImage(t *testing.T, c *cluster.Cluster) string {
 	t.Helper()
+	binary := brig(t)
 	image.Do(func() {
-		dir, err := os.MkdirTemp("", "brigade-image-")
-		if err != nil {
-			image.err = err
-			return
-		}
-		defer os.RemoveAll(dir)
-		archive := filepath.Join(dir, "image.tar")
-		build := exec.Command("go", "run", "./deploy/image", "-platform", "linux/"+goarch(), "-o", archive, "-name", "localhost/brigade", "-tag", "charts", "-version", "v0.0.0-charts")
+		archive := filepath.Join(program.dir, "image.tar")
+		platform := "linux/" + runtime.GOARCH
+		build := exec.Command("go", "run", "./deploy/image", "-platform", platform, "-binary", platform+"="+binary, "-o", archive, "-name", "localhost/brigade", "-tag", "charts", "-version", "v0.0.0-charts")
 		build.Dir, build.Env = filepath.Join("..", ".."), append(os.Environ(), "GOFLAGS=-buildvcs=false")
 		if out, err := build.CombinedOutput(); err != nil {
 			image.err = fmt.Errorf("build the image: %w\n%s", err, out)
 			return
 		}
-		if _, err := c.Import(context.Background(), archive); err != nil {
-			image.err = err
-			return
-		}
-		image.values = "image: {registry: localhost, name: brigade, tag: charts, pullPolicy: Never}\n"
+		_, image.err = c.Import(context.Background(), archive)
 	})
 	if image.err != nil {
 		t.Fatal(image.err)
 	}
-	return image.values
-}
-
-func goarch() string {
-	out, err := exec.Command("go", "env", "GOARCH").Output()
-	if err != nil {
-		return "amd64"
-	}
-	return strings.TrimSpace(string(out))
+	return "image: {registry: localhost, name: brigade, tag: charts, pullPolicy: Never}\n"
 }
 
 // world is a namespace with Brigade in it.
@@ -284,14 +302,4 @@ func (w world) inCluster(name, command string) string {
 		return err
 	})
 	return w.c.Kubectl(w.t, "-n", w.ns, "logs", name)
-}
-
-// status is the annotation in which the controller keeps how a build is.
-func status(t *testing.T, s corev1.Secret) map[string]any {
-	t.Helper()
-	var of map[string]any
-	if err := json.Unmarshal([]byte(s.Annotations["brigade.sh/status"]), &of); err != nil {
-		t.Fatalf("the status of %s: %v in %q", s.Name, err, s.Annotations["brigade.sh/status"])
-	}
-	return of
 }
