@@ -2,6 +2,7 @@ package brigade
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 )
@@ -23,6 +24,11 @@ type Runner interface {
 	// its jobs still runs. Caches stay. Unknown builds are no error.
 	EndBuild(ctx context.Context, buildID string) error
 }
+
+// ErrHandover is the cause of a context that ends because another process goes
+// on with the build. A Runner that is an Attacher need not undo a start that
+// ends by it: what was begun is looked for by Attach.
+var ErrHandover = errors.New("the build is handed over")
 
 // JobRun is a job on its way to a runner. The policy of the project
 // (privileged, host mounts …) has been checked by then; Spec has its defaults.

@@ -18,7 +18,7 @@ const maxCrashes = 3
 
 // errHandover ends a build's run without ending the build: the next process
 // that claims it goes on.
-var errHandover = errors.New("the build is handed over")
+var errHandover = brigade.ErrHandover
 
 // run is one build under way. It is the Host of its script.
 type run struct {

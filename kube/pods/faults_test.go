@@ -344,6 +344,39 @@ func TestUnschedulable(t *testing.T) {
 	})
 }
 
+// TestHandover: a job that is still on its way when its build goes to another
+// process is found there.
+func TestHandover(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	j := b.job("handed-over", func(s *brigade.JobSpec) { s.Host.NodeSelector = map[string]string{"soon": b.ns} }, "echo ran")
+	ctx, cancel := context.WithCancelCause(b.ctx())
+	go func() {
+		e2e.Until(t, "it says what it waits for", func() error {
+			if !j.said("it waits for a node: 0/") {
+				return errors.New("nothing is said")
+			}
+			return nil
+		})
+		cancel(brigade.ErrHandover)
+	}()
+	if _, err := b.r.Start(ctx, j.run); !errors.Is(err, brigade.ErrHandover) {
+		t.Fatalf("Start: %v", err)
+	}
+	before := b.pod(j.run.Job.ID)
+	next := j.again()
+	go func() {
+		_, _ = b.c.Run(b.ctx(), nil, "label", "node", "--all", "--overwrite", "soon="+b.ns) // or the job never runs
+	}()
+	x, err := newRunner(t, b.c, b.ns, nil).Attach(b.ctx(), next.run, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if exit, err := b.wait(x); err != nil || exit.Code != 0 || next.output() != "ran\n" || b.pod(j.run.Job.ID).UID != before.UID {
+		t.Errorf("%+v, %v, printed %q", exit, err, next.output())
+	}
+}
+
 // TestRefusals has the cluster, or the kubelet, say no.
 func TestRefusals(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package pods
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -38,7 +39,7 @@ func (r *Runner) Start(ctx context.Context, run brigade.JobRun) (brigade.Executi
 	}
 	pod, err := r.create(ctx, p)
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !errors.Is(err, brigade.ErrHandover) {
 			r.undo(p.pod, run.Job)
 		}
 		return nil, err
@@ -49,7 +50,9 @@ func (r *Runner) Start(ctx context.Context, run brigade.JobRun) (brigade.Executi
 // launch waits until the job's container runs and watches it from then on.
 func (r *Runner) launch(ctx context.Context, x *execution) (brigade.Execution, error) {
 	if err := x.begin(ctx); err != nil {
-		x.abandon(err)
+		if !errors.Is(err, brigade.ErrHandover) { // else it is found again
+			x.abandon(err)
+		}
 		x.hub.close(x.pod.Name, x.box)
 		return nil, err
 	}
