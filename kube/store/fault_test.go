@@ -21,7 +21,7 @@ import (
 // ended. Who writes tries again, as the dispatcher does. In the end both sides
 // say the same of every build, each was made once and claimed once.
 func TestAPIServerIsKilled(t *testing.T) {
-	const workers, wantKills = 6, 2
+	const workers, wantKills = 6, 1
 	c := testcluster.Start(t, testcluster.Options{})
 	ns := c.Namespace(t)
 	client, err := cluster.Open(cluster.Options{Kubeconfig: c.Kubeconfig(), Namespace: ns})
@@ -168,4 +168,62 @@ subjects: [{kind: ServiceAccount, name: gateway}]
 	if e := brigade.CodeOf(err); e != brigade.CodeDenied {
 		t.Errorf("a controller without the right to see pods: %v", err)
 	}
+}
+
+// The controller's store works with the rights that docs/design/kubernetes.md
+// lists, and with no others.
+func TestControllerWithNarrowRights(t *testing.T) {
+	w := newWorld(t)
+	w.cluster.Apply(t, w.ns, `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: controller}
+rules:
+- {apiGroups: [""], resources: [secrets], verbs: [get, list, watch, create, update, patch, delete, deletecollection]}
+- {apiGroups: [""], resources: [configmaps], verbs: [get, create, delete]}
+- {apiGroups: [""], resources: [pods], verbs: [list, watch, patch, deletecollection]}
+- {apiGroups: [""], resources: [pods/log], verbs: [get]}
+- {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [deletecollection]}
+- {apiGroups: [""], resources: [events], verbs: [create]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: controller}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: controller}
+subjects: [{kind: ServiceAccount, name: controller}]
+`)
+	client, err := cluster.Open(cluster.Options{Kubeconfig: w.cluster.KubeconfigFor(t, "controller", w.ns), Namespace: w.ns})
+	must(t, err)
+	s := w.open(store.Options{Client: client})
+	w.cluster.Apply(t, w.ns, v1Project+v1Build("wrong", "", "")+v1Build("foreign", "01foreign", "")+pod("unit-01foreign", "job", "01foreign", "", nil))
+	until(t, "both are there", func() bool {
+		_, projectErr := s.Project(t.Context(), projectID)
+		_, buildErr := s.Build(t.Context(), "01foreign")
+		_, jobErr := s.Job(t.Context(), "unit-01foreign")
+		return projectErr == nil && buildErr == nil && jobErr == nil
+	})
+	p, err := s.Project(t.Context(), projectID)
+	must(t, err)
+	must(t, s.PutProject(t.Context(), p))
+	own := newBuild(1)
+	own.Event.Key = "k"
+	_, err = s.CreateBuild(t.Context(), own)
+	must(t, err)
+	must(t, set(t, s, own.ID, brigade.StateSucceeded))
+	must(t, s.DeleteBuild(t.Context(), own.ID))
+	must(t, s.DeleteBuild(t.Context(), "01foreign")) // and what belongs to nothing
+	must(t, s.DeleteProject(t.Context(), projectID))
+	until(t, "the pod is gone, and the wrong one is told of", func() bool {
+		pods, err := w.client.Pods("").List(t.Context(), metav1.ListOptions{})
+		must(t, err)
+		events, err := w.client.Events("").List(t.Context(), metav1.ListOptions{FieldSelector: "reason=Discarded"})
+		must(t, err)
+		left := 0
+		for _, p := range pods.Items {
+			if p.DeletionTimestamp == nil {
+				left++
+			}
+		}
+		return left == 0 && len(events.Items) == 1
+	})
 }
