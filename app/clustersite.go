@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -133,12 +134,13 @@ func (k *clusterSite) fit(ctx context.Context, s *Server, opt *dispatch.Options)
 
 func (k *clusterSite) workerOptions(ctx context.Context, s *Server) (worker.Options, error) {
 	o, jobs := k.c.opt.Workers, k.c.opt.Jobs
-	if o.Image == "" && k.c.opt.Pod != "" {
+	if k.c.opt.Pod != "" && !o.Own {
 		image, err := lead.Image(ctx, k.c.client, k.c.opt.Pod)
 		if err != nil {
 			return worker.Options{}, fmt.Errorf("find the image of this program for workers: %w", err)
 		}
-		o.Image, o.Own = image, true
+		o.Own = image != "" && (o.Image == "" || o.Image == image)
+		o.Image = cmp.Or(o.Image, image)
 	}
 	if o.Own && len(o.Command) == 0 {
 		o.Command = []string{"/brig", "worker"} // the image runs brig, which by itself only says what it can do
