@@ -39,6 +39,27 @@ func (p *plan) restrict() {
 	}
 }
 
+// asRoot has a container of ours run as root, as v1's sidecars do: jobs mostly
+// are root, and what they write can be read, and what they find is theirs.
+func (p *plan) asRoot(c *corev1.Container) {
+	c.SecurityContext = &corev1.SecurityContext{RunAsUser: new(int64(0)), AllowPrivilegeEscalation: new(false)}
+	p.rooted[c.Name] = true
+}
+
+// users lets our containers run as whoever the pod runs as, where the script or
+// the installation says who that is.
+func (p *plan) users() {
+	pod := p.pod.Spec.SecurityContext
+	if pod == nil || pod.RunAsUser == nil && pod.RunAsNonRoot == nil {
+		return
+	}
+	for i, c := range p.pod.Spec.InitContainers {
+		if p.rooted[c.Name] {
+			p.pod.Spec.InitContainers[i].SecurityContext.RunAsUser = nil
+		}
+	}
+}
+
 // narrows judges a security context: it may only take rights away.
 func (o overlaying) narrows(v any, at string) error {
 	fields, ok := v.(map[string]any)

@@ -29,14 +29,15 @@ type plan struct {
 	claims  []*corev1.PersistentVolumeClaim // to be there before the pod
 	private map[string]bool                 // keys of the Secret that the job does not see at /hook
 	want    Want
-	worker  string // the name of the build's Secret
+	rooted  map[string]bool // containers of ours that run as root unless the pod runs as somebody else
+	worker  string          // the name of the build's Secret
 	project *brigade.Project
 }
 
 // planOf checks the job and describes its objects. It asks the cluster nothing.
 func (r *Runner) planOf(run brigade.JobRun, owner *metav1.OwnerReference) (*plan, error) {
 	spec := run.Job.Spec.WithDefaults()
-	p := &plan{run: run, spec: spec, private: map[string]bool{}, worker: objects.WorkerName(run.Job.BuildID), project: or(run.Project, &brigade.Project{})}
+	p := &plan{run: run, spec: spec, private: map[string]bool{}, rooted: map[string]bool{}, worker: objects.WorkerName(run.Job.BuildID), project: or(run.Project, &brigade.Project{})}
 	if owner != nil {
 		p.worker = owner.Name // not all are named by v1's rule
 	}
@@ -95,6 +96,7 @@ func (r *Runner) finish(ctx context.Context, p *plan, owner *metav1.OwnerReferen
 	if err := r.overlay(p); err != nil {
 		return err
 	}
+	p.users()
 	p.mountSecret()
 	p.record()
 	if owner != nil {

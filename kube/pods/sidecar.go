@@ -52,6 +52,7 @@ func (r *Runner) addSidecar(p *plan) {
 	}
 	if p.run.Project == nil || p.run.Project.Kubernetes.VCSSidecar == "" {
 		c.Command = r.opt.VCSCommand
+		p.asRoot(&c)
 	}
 	if p.run.Project != nil {
 		// They were checked when the project was stored; a bad amount is left out.

@@ -114,10 +114,12 @@ func (p *plan) equip(image string, e Equipment) {
 		env = append(env, p.secretEnv(name, e.Secret[name]))
 	}
 	container := func(c *Container) corev1.Container {
-		return corev1.Container{
+		out := corev1.Container{
 			Name: c.Name, Image: image, Args: c.Args, ImagePullPolicy: corev1.PullIfNotPresent,
 			Env: env, VolumeMounts: mountsOf(c.Mounts),
 		}
+		p.asRoot(&out)
+		return out
 	}
 	if e.Init != nil {
 		p.pod.Spec.InitContainers = append(p.pod.Spec.InitContainers, container(e.Init))
