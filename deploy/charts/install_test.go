@@ -252,6 +252,12 @@ networkPolicy: {enabled: true}
 				t.Errorf("there is no %q in %s", want, out)
 			}
 		}
+		token := w.c.Kubectl(t, "-n", w.ns, "exec", "service/"+release+"-brigade-api", "--", "/brig", "token", "create", "me", "--scope", "read",
+			"--server", "http://127.0.0.1:7745", "--token-file", "/var/lib/brigade/token")
+		out = w.inCluster("knower", fmt.Sprintf("wget -qO- --header 'Authorization: Bearer %s' http://%s-brigade-api:7745/v1/projects", strings.TrimSpace(token), release))
+		if !strings.Contains(out, "acme/hello") {
+			t.Errorf("with a token the API says %s", out)
+		}
 	})
 	t.Run("worker pods", func(t *testing.T) {
 		w := w

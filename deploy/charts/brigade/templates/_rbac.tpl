@@ -72,10 +72,10 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
 - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, watch, create, update, patch]}
 {{- else -}}
 # The Secrets of jobs are made and deleted{{ if (index . 0).Values.vacuum.enabled }}; the vacuum looks for old ones{{ end }}.
-- {apiGroups: [""], resources: [secrets], verbs: [create, delete{{ if (index . 0).Values.vacuum.enabled }}, list{{ end }}]}
-- {apiGroups: [""], resources: [pods], verbs: [get, list, watch, create, patch, delete]}
+- {apiGroups: [""], resources: [secrets], verbs: [create, delete, deletecollection{{ if (index . 0).Values.vacuum.enabled }}, list{{ end }}]}
+- {apiGroups: [""], resources: [pods], verbs: [get, list, watch, create, patch, delete, deletecollection]}
 - {apiGroups: [""], resources: [pods/log], verbs: [get]}
-- {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [get, list, create, delete]}
+- {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [get, list, create, delete, deletecollection]}
 - {apiGroups: [""], resources: [events], verbs: [create, patch]}
 {{- end }}
 {{- end -}}
@@ -97,7 +97,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
 {{- define "brigade.gatewayRules" -}}
 # Projects are read, builds are made.
 - {apiGroups: [""], resources: [secrets], verbs: [get, list, watch, create]}
-# The marks of events that were taken.
+# The marks of events that were taken. They are not deleted: that would be a right to delete any ConfigMap.
 - {apiGroups: [""], resources: [configmaps], verbs: [get, create]}
 {{- end -}}
 
