@@ -73,7 +73,7 @@ func unknownCommand(cmd *cobra.Command, argv []string) error {
 // commands lists every command: one file each.
 func commands() []func(*State) *cobra.Command {
 	return []func(*State) *cobra.Command{
-		newRun, newRerun, newBuild, newTerm, newEvent, newProject, newSecretCommand, newSchedule, newArtifact, newOpen, newDashboard, newServer, newController, newVacuum,
+		newRun, newRerun, newTest, newLint, newBuild, newTerm, newEvent, newProject, newSecretCommand, newSchedule, newArtifact, newOpen, newDashboard, newServer, newController, newVacuum,
 		newGateway, newToken, newAudit, newLogin, newLogout, newContext, newCheck, newInit, newInstall, newVersion, newExitCodes, newWorker, newWorkspace, newVCS,
 	}
 }
