@@ -1,6 +1,7 @@
 package charts
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -79,6 +80,44 @@ vacuum: {mode: cronjob}
 			}
 		}
 	}
+}
+
+// TestServerTakesAll has a real API server look at everything that is rendered:
+// it refuses fields it does not know. The kinds that need definitions of others
+// are left out.
+func TestServerTakesAll(t *testing.T) {
+	c := cluster.Shared(t)
+	for _, name := range []string{namespace, "team-a"} {
+		c.Kubectl(t, "create", "namespace", name)
+		t.Cleanup(func() {
+			if out, err := c.Run(context.Background(), nil, "delete", "namespace", name, "--wait=false"); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	for _, test := range cases {
+		t.Run(test.name, func(t *testing.T) {
+			files, err := render(test.chart, values(t, test.values))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var all []string
+			for doc := range strings.SplitSeq(manifest(files), "\n---\n") {
+				if !strings.Contains(doc, "\nkind: HTTPRoute\n") && !strings.Contains(doc, "\nkind: ServiceMonitor\n") {
+					all = append(all, doc)
+				}
+			}
+			out, err := c.Run(t.Context(), strings.NewReader(strings.Join(all, "\n---\n")), "apply", "--dry-run=server", "--validate=strict", "-f", "-")
+			if err != nil || !strings.Contains(out, "created") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+	c.Kubectl(t, "apply", "--validate=strict", "-f", filepath.Join("..", "manifests", "brigade.yaml"))
+	cluster.Until(t, "the manifest's Deployments are known", func() error {
+		_, err := c.Run(t.Context(), nil, "-n", namespace, "get", "deployment", release+"-brigade-ctrl", release+"-brigade-generic-gateway")
+		return err
+	})
 }
 
 // can asks the API server whether the client may do something.

@@ -259,6 +259,25 @@ networkPolicy: {enabled: true}
 			t.Errorf("with a token the API says %s", out)
 		}
 	})
+	t.Run("files without volumes", func(t *testing.T) {
+		w := w
+		w.t, w.h.t = t, t
+		w.h.upgrade(release, load(t, "brigade"), values(t, "jobs: {source: workspace, buildStorage: workspace, cache: workspace}"), true)
+		shares := w.project("acme/shares", `
+defaultScript: |
+  const { events, Job } = require("brigadier");
+  events.on("exec", async () => {
+    for (const [name, task] of [["writer", "echo kept > /mnt/brigade/share/f"], ["reader", "cat /mnt/brigade/share/f"]]) {
+      const job = new Job(name, "`+cluster.Busybox+`", [task]);
+      job.storage.enabled = true;
+      const result = await job.run();
+      if (name == "reader" && result.toString().trim() != "kept") throw new Error("read " + result.toString());
+    }
+  });
+`)
+		w.v1Build(shares, "01hf0000000000000000000003", "exec", nil)
+		w.succeeded("build=01hf0000000000000000000003", 1)
+	})
 	t.Run("worker pods", func(t *testing.T) {
 		w := w
 		w.t, w.h.t = t, t
