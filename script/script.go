@@ -20,6 +20,7 @@ import (
 
 	"github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/script/engine"
+	"github.com/brigadecore/brigade/v3/script/loop"
 	"github.com/brigadecore/brigade/v3/script/modules"
 )
 
@@ -48,6 +49,9 @@ type Options struct {
 	// the engine is inside one of its own functions. It is expected to end the
 	// process; without it RunScript gives the script up and returns.
 	Stuck func()
+	// Clock is the time of the scripts' timers; nil for the machine's. A worker
+	// with a clock of its own runs one script at a time.
+	Clock loop.Clock
 }
 
 // stuckAfter is how long a script that was interrupted may go on.
@@ -68,6 +72,14 @@ func New(o Options) *Worker {
 		o.Modules = modules.All()
 	}
 	return &Worker{opts: o, cache: engine.NewCache()}
+}
+
+// WithClock returns a worker that differs from w in the time of its scripts
+// only: the compiled modules are shared.
+func (w *Worker) WithClock(c loop.Clock) *Worker {
+	other := *w
+	other.opts.Clock, other.opts.Now = c, c.Now
+	return &other
 }
 
 // RunScript runs the script of a build, see brigade.Worker. When it returns
@@ -156,6 +168,7 @@ func (w *Worker) engineOptions(run brigade.ScriptRun, host brigade.Host) engine.
 		Packages: run.Modules,
 		Cache:    w.cache,
 		Turn:     run.Limits.Turn,
+		Clock:    w.opts.Clock,
 		Warn:     func(text string) { host.Log(brigade.LevelWarn, text) },
 	}
 }

@@ -56,7 +56,20 @@ func Modules(o Options) []modules.Module {
 	return append(list, b.utilsModules()...)
 }
 
-type binding struct{ Options }
+type binding struct {
+	Options
+	started int // jobs, so far
+}
+
+type startKey struct{}
+
+// StartOrder says as which of its script's jobs the one was started whose
+// RunJob has ctx: 1, 2, 3 …, also when goroutines bring them in another order.
+// 0 when that is not known.
+func StartOrder(ctx context.Context) int {
+	n, _ := ctx.Value(startKey{}).(int)
+	return n
+}
 
 func (b *binding) native(*modules.Env) map[string]any {
 	return map[string]any{
@@ -112,8 +125,10 @@ func (b *binding) run(spec string) (modules.Async, error) {
 		return nil, withHint(err)
 	}
 	s = s.WithDefaults()
+	b.started++
+	order := b.started
 	return func(ctx context.Context) (any, error) {
-		r, err := b.Host.RunJob(ctx, s)
+		r, err := b.Host.RunJob(context.WithValue(ctx, startKey{}, order), s)
 		if err != nil {
 			return nil, &jobError{err: err, result: r}
 		}

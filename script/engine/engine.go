@@ -46,6 +46,8 @@ type Options struct {
 	// recursion.
 	Turn     time.Duration
 	MaxStack int
+	// Clock is the time of timers; nil for the machine's.
+	Clock loop.Clock
 	// Warn is told of constructs that the engine gets wrong. It may be nil.
 	Warn func(text string)
 	// Uncaught is told of exceptions nobody caught, on the loop, and Rejected
@@ -128,7 +130,7 @@ func New(ctx context.Context, opts Options) *Engine {
 	if e.opts.Warn == nil {
 		e.opts.Warn = func(string) {}
 	}
-	e.loop = loop.New(loop.Options{Around: func(f func()) { e.turn(f) }})
+	e.loop = loop.New(loop.Options{Around: func(f func()) { e.turn(f) }, Clock: opts.Clock})
 	e.fillEnv()
 	e.vm.SetMaxCallStackSize(e.opts.MaxStack)
 	e.vm.SetPromiseRejectionTracker(e.track)

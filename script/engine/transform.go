@@ -54,9 +54,30 @@ func loaderOf(name string) api.Loader {
 	return api.LoaderJS
 }
 
+// rewritten is a script as the bundler wrote it.
+type rewritten struct {
+	code, sourceMap string
+	file            string // the script's name in the source map
+	async           bool   // it waits at its top level, see unit
+}
+
 // transform compiles TypeScript, ES modules and what else the engine does not
 // understand itself.
 func transform(name, source string, typeModule bool) (*unit, error) {
+	r, err := rewrite(name, source, typeModule)
+	if err != nil {
+		return nil, err
+	}
+	u, err := compileTransformed(name, source, r)
+	if err != nil {
+		return nil, err
+	}
+	u.async = r.async
+	return u, nil
+}
+
+// rewrite has the bundler make plain CommonJS of a script.
+func rewrite(name, source string, typeModule bool) (rewritten, error) {
 	file := name
 	if typeModule {
 		file += ".mjs" // default imports of CommonJS then work as in Node
@@ -75,13 +96,13 @@ func transform(name, source string, typeModule bool) (*unit, error) {
 	})
 	for _, m := range out.Errors {
 		if strings.HasPrefix(m.Text, noTopAwait) {
-			return transformAsync(name, source)
+			return rewriteAsync(name, source)
 		}
 	}
 	if len(out.Errors) > 0 {
-		return nil, messageError(name, source, out.Errors[0])
+		return rewritten{}, messageError(name, source, out.Errors[0])
 	}
-	return compileTransformed(name, source, string(out.Code), string(out.Map), file)
+	return rewritten{code: string(out.Code), sourceMap: string(out.Map), file: file}, nil
 }
 
 // awaitsAtTop reports whether a script awaits at its top level.
@@ -96,10 +117,9 @@ func awaitsAtTop(name, source string) bool {
 }
 
 // compileTransformed compiles what the bundler wrote.
-// bundled is the script's name in the source map.
-func compileTransformed(name, source, code, sourceMap, bundled string) (*unit, error) {
-	code = strings.Replace(code, nodeDefault, ourDefault, 1)
-	u, err := compile(name, code, fixMap(sourceMap, bundled, name), fileParams)
+func compileTransformed(name, source string, r rewritten) (*unit, error) {
+	code := strings.Replace(r.code, nodeDefault, ourDefault, 1)
+	u, err := compile(name, code, fixMap(r.sourceMap, r.file, name), fileParams)
 	if err != nil {
 		return nil, parseError(name, source, err)
 	}
@@ -131,11 +151,11 @@ const (
 	ourDefault  = "isNodeMode && !__meta.esm(mod) || !mod || !mod.__esModule"
 )
 
-// transformAsync compiles a module that awaits at its top level. The bundler
+// rewriteAsync rewrites a module that awaits at its top level. The bundler
 // wraps such a module into an async function when another one imports it
 // dynamically; the result, whose imports are outside that function, can then
 // become CommonJS.
-func transformAsync(name, source string) (*unit, error) {
+func rewriteAsync(name, source string) (rewritten, error) {
 	supported := make(map[string]bool, len(lacking))
 	for k, v := range lacking {
 		supported[k] = v
@@ -157,10 +177,10 @@ func transformAsync(name, source string) (*unit, error) {
 		Plugins:           []api.Plugin{single(name, source)},
 	})
 	if len(built.Errors) > 0 {
-		return nil, messageError(name, source, built.Errors[0])
+		return rewritten{}, messageError(name, source, built.Errors[0])
 	}
 	if len(built.OutputFiles) == 0 {
-		return nil, brigade.Errorf(brigade.CodeScriptLoad, "%s: the bundler wrote nothing", name)
+		return rewritten{}, brigade.Errorf(brigade.CodeScriptLoad, "%s: the bundler wrote nothing", name)
 	}
 	out := api.Transform(string(built.OutputFiles[0].Contents), api.TransformOptions{
 		Format:         api.FormatCommonJS,
@@ -172,14 +192,9 @@ func transformAsync(name, source string) (*unit, error) {
 		LogLevel:       api.LogLevelSilent,
 	})
 	if len(out.Errors) > 0 {
-		return nil, messageError(name, source, out.Errors[0])
+		return rewritten{}, messageError(name, source, out.Errors[0])
 	}
-	u, err := compileTransformed(name, source, string(out.Code), string(out.Map), "script:script")
-	if err != nil {
-		return nil, err
-	}
-	u.async = true
-	return u, nil
+	return rewritten{code: string(out.Code), sourceMap: string(out.Map), file: "script:script", async: true}, nil
 }
 
 // single lets the bundler see one file, imported by an entry that exports the

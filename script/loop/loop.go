@@ -24,6 +24,19 @@ type Options struct {
 	// Around runs each callback; nil means to call it. It is the place for
 	// what has to happen before and after every turn.
 	Around func(callback func())
+	// Clock stands in for the machine's; nil means that one.
+	Clock Clock
+}
+
+// Clock is the time of a loop. What tests a script lets time leap to the next
+// thing that happens, see script/scripttest.
+type Clock interface {
+	// Now is the time, never the zero one.
+	Now() time.Time
+	// Sleep returns when wake gets something, or at the time until unless that
+	// is zero. The loop calls it when it has no callback to run; holds counts
+	// what goes on outside and was promised a callback.
+	Sleep(until time.Time, holds int, wake <-chan struct{})
 }
 
 // Loop runs callbacks one after another on the goroutine that calls Run.
@@ -34,6 +47,7 @@ type Loop struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wake   chan struct{} // has room for one
+	clock  Clock
 
 	mu      sync.Mutex // guards the fields below
 	posted  []func()
@@ -62,7 +76,10 @@ type immediate struct{ f func() }
 
 // New returns a loop that has nothing to do yet.
 func New(opts Options) *Loop {
-	l := &Loop{around: opts.Around, wake: make(chan struct{}, 1)}
+	l := &Loop{around: opts.Around, wake: make(chan struct{}, 1), clock: opts.Clock}
+	if l.clock == nil {
+		l.clock = machineClock{}
+	}
 	if l.around == nil {
 		l.around = func(f func()) { f() }
 	}
@@ -160,19 +177,19 @@ func (l *Loop) Run() error {
 	l.startTimers()
 	defer func() { l.now = time.Time{} }()
 	for {
-		l.now = time.Now()
+		l.now = l.clock.Now()
 		if l.isStopped() {
 			return ErrStopped
 		}
 		l.runTimers()
 		l.runPosted()
 		l.runImmediates()
-		busy, idle := l.state()
+		busy, idle, holds := l.state()
 		if idle {
 			return nil
 		}
 		if !busy {
-			l.sleep()
+			l.sleep(holds)
 		}
 	}
 }
@@ -180,7 +197,7 @@ func (l *Loop) Run() error {
 // Idle reports whether nothing is left that could bring another callback. Only
 // for the loop's goroutine.
 func (l *Loop) Idle() bool {
-	_, idle := l.state()
+	_, idle, _ := l.state()
 	return idle
 }
 
@@ -191,19 +208,19 @@ func (l *Loop) isStopped() bool {
 }
 
 // state reports whether callbacks can run right now, and whether none will
-// ever run again.
-func (l *Loop) state() (busy, idle bool) {
+// ever run again; holds counts what goes on outside.
+func (l *Loop) state() (busy, idle bool, holds int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	busy = len(l.posted) > 0 || len(l.immediates) > 0 || l.stopped
 	idle = !busy && l.holds == 0 && l.refTimers == 0
-	return busy, idle
+	return busy, idle, l.holds
 }
 
 // startTimers lets the timers that were set before Run begin to count: until
 // then they hold how long they wait, from the zero time on.
 func (l *Loop) startTimers() {
-	now := time.Now()
+	now := l.clock.Now()
 	for _, t := range l.timers {
 		if t.early {
 			t.at, t.early = now.Add(t.at.Sub(time.Time{})), false
@@ -256,19 +273,34 @@ func (l *Loop) runImmediates() {
 }
 
 // sleep waits for the next timer or for somebody to call signal.
-func (l *Loop) sleep() {
-	if len(l.timers) == 0 {
-		<-l.wake
+func (l *Loop) sleep(holds int) {
+	var until time.Time
+	if len(l.timers) > 0 {
+		until = l.timers[0].at
+	}
+	l.clock.Sleep(until, holds, l.wake)
+}
+
+// machineClock is the time of the machine.
+type machineClock struct{}
+
+// Now is the time.
+func (machineClock) Now() time.Time { return time.Now() }
+
+// Sleep waits for real.
+func (machineClock) Sleep(until time.Time, _ int, wake <-chan struct{}) {
+	if until.IsZero() {
+		<-wake
 		return
 	}
-	d := time.Until(l.timers[0].at)
+	d := time.Until(until)
 	if d <= 0 {
 		return
 	}
 	alarm := time.NewTimer(d)
 	defer alarm.Stop()
 	select {
-	case <-l.wake:
+	case <-wake:
 	case <-alarm.C:
 	}
 }

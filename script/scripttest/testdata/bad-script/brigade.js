@@ -1,0 +1,1 @@
+const { events } = require("brigadier"); events.on("exec", () => {

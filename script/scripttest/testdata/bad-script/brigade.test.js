@@ -1,0 +1,2 @@
+const { test, fire } = require("brigade/test");
+test("it runs", async () => (await fire()).succeeded());

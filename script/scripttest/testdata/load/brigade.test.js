@@ -1,0 +1,3 @@
+const { test } = require("brigade/test");
+test("one", () => {});
+require("./none");

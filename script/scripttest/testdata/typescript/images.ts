@@ -1,0 +1,1 @@
+export const image = (name: string): string => `${name}:1.0`;
