@@ -12,6 +12,7 @@ import (
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/dispatch"
+	"github.com/brigadecore/brigade/v3/intake"
 	"github.com/brigadecore/brigade/v3/kube/lead"
 	"github.com/brigadecore/brigade/v3/kube/objects"
 	"github.com/brigadecore/brigade/v3/kube/pods"
@@ -55,11 +56,16 @@ func (k *clusterSite) open(ctx context.Context, s *Server) error {
 	if err != nil {
 		return err
 	}
+	builds, err := intake.NewPreparer()
+	if err != nil {
+		return errors.Join(err, inner.Close())
+	}
 	k.store, err = kubestore.New(ctx, kubestore.Options{
 		Client: k.c.client, Inner: inner, Durable: k.c.opt.Store != StoreMemory, Now: s.opt.Now, Log: s.opt.Log,
 		Wake:           func() { k.told(func(s *Server) { s.dispatcher.Wake() }) },
 		Changed:        func(c brigade.Change) { k.told(func(s *Server) { s.feed.Publish(c) }) },
 		Canceled:       func(id string, req brigade.CancelRequest) { k.told(func(s *Server) { s.dispatcher.Cancel(id, req) }) },
+		Prepare:        func(p *brigade.Project, b *brigade.Build) { builds.Prepare(context.WithoutCancel(ctx), p, b) },
 		ProjectChanged: func(string) { k.told(func(s *Server) { s.intake.Invalidate(); s.schedules.Wake() }) },
 	})
 	if err != nil {
@@ -160,7 +166,7 @@ func (k *clusterSite) workerOptions(ctx context.Context, s *Server) (worker.Opti
 		ServiceAccount: o.ServiceAccount, JobServiceAccount: jobs.ServiceAccount, JobServiceAccountRegex: jobs.ServiceAccounts,
 		BuildStorageClass: jobs.BuildStorageClass, CacheStorageClass: jobs.CacheStorageClass,
 		Requests: o.Requests, Limits: o.Limits, NodeSelector: o.NodeSelector,
-		Jobs: k.store, Feed: s.feed, Grace: s.opt.Grace, Now: s.opt.Now, Log: s.opt.Log,
+		Jobs: k.store, KeepLogs: k.c.opt.Store != StoreMemory, Feed: s.feed, Grace: s.opt.Grace, Now: s.opt.Now, Log: s.opt.Log,
 	}, nil
 }
 

@@ -54,7 +54,11 @@ func (f *follower) follow(ctx context.Context) (brigade.ScriptResult, error) {
 		if over := f.judge(now, there); over != nil {
 			log.rest(logPatience)
 			f.afterword(ctx, now, over)
-			jobs.end(f.aborted)
+			if brigade.CodeOf(over.err) == brigade.CodeScriptCrashed {
+				jobs.leave() // they go on: the next worker meets them
+			} else {
+				jobs.end(f.aborted)
+			}
 			return over.result, over.err
 		}
 		late, stopTimer := f.patience(now, there)

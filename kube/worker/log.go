@@ -44,13 +44,28 @@ func (t *tail) copy(ctx context.Context) {
 		case apierrors.IsBadRequest(err) && over: // the container never started
 			return
 		}
-		timer := time.NewTimer(retryLog)
+		if !t.wait(ctx, err == nil) || err == nil && t.ended() {
+			return // the end of the log came before the news of the container's
+		}
+	}
+}
+
+// wait waits before the log is opened again; for the end of the container, too,
+// when its log has ended. It is false when ctx ends.
+func (t *tail) wait(ctx context.Context, ends bool) bool {
+	timer := time.NewTimer(retryLog)
+	defer timer.Stop()
+	for {
 		select {
 		case <-ctx.Done():
-		case <-t.changed: // the end of the log came before the news of the container's
+			return false
+		case <-t.changed:
+			if ends && t.ended() {
+				return true
+			}
 		case <-timer.C:
+			return true
 		}
-		timer.Stop()
 	}
 }
 

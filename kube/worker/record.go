@@ -138,7 +138,7 @@ func (r *recorder) see(pod *corev1.Pod, deleted bool) {
 		known.job = *job
 		r.put(*job)
 	}
-	if !known.copying && (job.State == brigade.StateRunning || job.State.Ended()) && !deleted {
+	if r.w.opt.KeepLogs && !known.copying && (job.State == brigade.StateRunning || job.State.Ended()) && !deleted {
 		known.copying = true
 		before := known.copied
 		known.copied = make(chan struct{})
@@ -164,7 +164,7 @@ func different(a, b *brigade.Job) bool {
 }
 
 func (r *recorder) put(job brigade.Job) {
-	if err := r.w.opt.Jobs.PutJob(r.ctx, &job); err != nil {
+	if err := r.w.opt.Jobs.PutJob(context.WithoutCancel(r.ctx), &job); err != nil {
 		r.w.opt.Log.Warn("write down a job of a worker", "job", job.ID, "err", err)
 		return
 	}
@@ -203,7 +203,7 @@ func (r *recorder) copyLog(ns, pod string, job *recorded, from int64) {
 		if len(lines) == 0 {
 			return
 		}
-		if err := r.w.opt.Jobs.AppendLog(r.ctx, lines); err != nil {
+		if err := r.w.opt.Jobs.AppendLog(context.WithoutCancel(r.ctx), lines); err != nil {
 			r.w.opt.Log.Warn("keep the log of a job", "job", pod, "err", err)
 		}
 		r.tell(brigade.Change{JobID: pod, Lines: lines})
@@ -221,8 +221,11 @@ func (r *recorder) copyLog(ns, pod string, job *recorded, from int64) {
 	flush()
 }
 
-// resultPatience is how long an ended build's jobs are waited for.
-const resultPatience = 5 * time.Second
+// How long an ended build's jobs are waited for.
+const (
+	resultPatience = 5 * time.Second
+	abortPatience  = time.Second
+)
 
 // end writes down the rest once the worker has ended. Jobs that it left
 // running end with the build.
@@ -230,13 +233,13 @@ func (r *recorder) end(aborted bool) {
 	if r == nil {
 		return
 	}
-	rest := time.AfterFunc(resultPatience, r.stop)
+	state, why, patience := brigade.StateFailed, brigade.Errorf(brigade.CodeJobLost, "its worker ended before it"), resultPatience
+	if aborted {
+		state, why, patience = brigade.StateCanceled, brigade.Errorf(brigade.CodeCanceled, "the build was canceled"), abortPatience
+	}
+	rest := time.AfterFunc(patience, r.stop)
 	defer rest.Stop()
 	r.await()
-	state, why := brigade.StateFailed, brigade.Errorf(brigade.CodeJobLost, "its worker ended before it")
-	if aborted {
-		state, why = brigade.StateCanceled, brigade.Errorf(brigade.CodeCanceled, "the build was canceled")
-	}
 	r.mu.Lock()
 	r.ended = true
 	for _, known := range r.jobs {

@@ -60,13 +60,15 @@ type Options struct {
 	NodeSelector           map[string]string
 	Tolerations            []corev1.Toleration
 
-	// Jobs and Logs get the records of the jobs that such workers run, and
-	// what those print, so that they outlive their pods. nil: they are not kept.
-	Jobs  Records
-	Feed  brigade.Feed  // is told of them; may be nil
-	Grace time.Duration // that a worker has to end; default 10 s
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Jobs gets the records of the jobs that such workers run; nil: they are
+	// not kept. With KeepLogs it gets what they print, too, so that it outlives
+	// their pods; else that is read from the pods when somebody wants to see it.
+	Jobs     Records
+	KeepLogs bool
+	Feed     brigade.Feed  // is told of them; may be nil
+	Grace    time.Duration // that a worker has to end; default 10 s
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Records is where it is written down what workers do.

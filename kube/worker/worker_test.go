@@ -76,7 +76,7 @@ func open(t *testing.T, c *testcluster.Cluster, ns string) *cluster.Client {
 func (w *world) open(secret *corev1.Secret) *worker.Worker {
 	w.t.Helper()
 	made, err := worker.New(w.t.Context(), worker.Options{
-		Client: w.client, All: true, Image: "worker", Jobs: w.store, Grace: time.Second,
+		Client: w.client, All: true, Image: "worker", Jobs: w.store, KeepLogs: true, Grace: time.Second,
 		Secret: func(id string) (name, label string, ok bool) { return objects.WorkerName(id), id, id == build },
 		Owner: func(context.Context, *brigade.Build) (*metav1.OwnerReference, error) {
 			return &metav1.OwnerReference{APIVersion: "v1", Kind: "Secret", Name: secret.Name, UID: secret.UID}, nil
