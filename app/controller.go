@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,9 @@ type ControllerOptions struct {
 	Workspace WorkspaceOptions
 	Vacuum    VacuumOptions
 
-	Identity string   // of this process among controllers, unique
+	// Identity of this process among controllers, unique; default Pod, so that a
+	// container that is started again in it leads at once, as the one before.
+	Identity string
 	Pod      string   // the pod this program runs in, "" for none
 	Health   Listener // /healthz and /readyz; without an address there are none
 	// How long others wait for a leader that is not heard of; 0: the defaults.
@@ -74,7 +77,7 @@ func NewController(ctx context.Context, opt ControllerOptions) (*Controller, err
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	if opt.Identity == "" {
-		opt.Identity = owner()
+		opt.Identity = cmp.Or(opt.Pod, owner())
 	}
 	opt.Kube.Log = opt.Log
 	client, err := cluster.Open(opt.Kube)

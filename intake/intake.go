@@ -233,7 +233,7 @@ func (in *Intake) draft(ctx context.Context, s Submission) (*brigade.Build, erro
 	if s.id != "" {
 		b.ID = s.id
 	}
-	key, note := in.concurrencyKey(ctx, s.Project, &e)
+	key, note := concurrencyKey(ctx, in.filters, s.Project, &e)
 	b.ConcurrencyKey = key
 	b.History = []brigade.Step{{State: b.State, Time: now, Note: note}}
 	return b, nil

@@ -28,7 +28,9 @@ func (s *Store) takeNew(ctx context.Context, e *entry, o *corev1.Secret) error {
 	s.name(b)
 	legacy := found.Accepted && !found.HasStatus
 	if s.opt.Prepare != nil && !found.HasStatus {
-		s.opt.Prepare(b)
+		if p, err := s.Project(ctx, b.ProjectID); err == nil { // else the build fails for that
+			s.opt.Prepare(p, b)
+		}
 	}
 	if legacy { // until its pod says more: not to be claimed, not to be run again
 		b.State, b.Lease = brigade.StateRunning, legacyLease

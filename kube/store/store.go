@@ -51,9 +51,9 @@ type Options struct {
 	// other than through this store.
 	ProjectChanged func(projectID string)
 	// Prepare sets what a gateway of this program sets on a build, such as its
-	// priority, on one that others have made. It is called before the build is
-	// told of, must be quick, and must not call the store but for projects.
-	Prepare func(b *brigade.Build)
+	// priority, on one of project p that others have made. It is called before
+	// the build is told of, must be quick, and must not call the store.
+	Prepare func(p *brigade.Project, b *brigade.Build)
 
 	Now func() time.Time // default time.Now
 	Log *slog.Logger     // nil drops it
