@@ -278,14 +278,15 @@ func TestForeignPod(t *testing.T) {
 // not: their pods stay, with their logs.
 func TestStoppedPodStays(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(o *pods.Options) { o.Grace = 2 * time.Second })
 	for name, c := range map[string]struct {
-		task string
-		code int
+		task  string
+		code  int
+		grace time.Duration
 	}{
-		"polite":   {"trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.1; done", 3},
-		"stubborn": {"trap '' TERM; echo ready; while :; do sleep 0.1; done", 137},
+		"polite":   {"trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.1; done", 3, patience},
+		"stubborn": {"trap '' TERM; echo ready; while :; do sleep 0.1; done", 137, 2 * time.Second},
 	} {
+		b := newBench(t, func(o *pods.Options) { o.Grace = c.grace })
 		j := b.job(name, nil, c.task)
 		x := b.start(j)
 		b.printed(j, "ready")

@@ -130,7 +130,7 @@ func TestContract(t *testing.T) {
 	has.Artifacts = false // without a workspace server; see the tests of app
 	ns := c.Namespace(t)
 	runner := sourced{trees: served, Runner: newRunner(t, c, ns, func(o *pods.Options) {
-		o.VCSImage, o.VCSCommand = e2e.Busybox, fetches()
+		o.VCSImage, o.VCSCommand, o.Grace = e2e.Busybox, fetches(), time.Minute
 	})}
 	runnertest.Run(t, runnertest.Config{
 		New:          func(*testing.T) brigade.Runner { return runner },
@@ -140,5 +140,6 @@ func TestContract(t *testing.T) {
 		BigOutput:    20 << 20,
 		Jobs:         20,
 		Parallel:     true,
+		Patience:     8 * time.Minute,
 	})
 }

@@ -63,7 +63,7 @@ func TestRequests(t *testing.T) {
 		}
 	}
 	t.Logf("%d jobs: %v", jobs, count)
-	for what, most := range map[string]int{"create secrets": jobs, "create pods": jobs, "get pods/log": 2 * jobs, "list pods": 2, "watch pods": 4} {
+	for what, most := range map[string]int{"create secrets": jobs, "create pods": jobs, "get pods/log": 2 * jobs, "list pods": jobs / 2, "watch pods": jobs / 2} {
 		if count[what] > most {
 			t.Errorf("%d times %s, at most %d are needed", count[what], what, most)
 		}

@@ -17,9 +17,6 @@ import (
 	brigade "github.com/brigadecore/brigade/v3"
 )
 
-// patience is how long anything may take before a test gives up on it.
-const patience = 2 * time.Minute
-
 // harness is what one subtest works with.
 type harness struct {
 	*testing.T
@@ -33,7 +30,7 @@ type harness struct {
 
 func newHarness(t *testing.T, cfg Config) *harness {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.Patience)
 	t.Cleanup(cancel)
 	h := &harness{T: t, cfg: cfg, ctx: ctx, runner: cfg.New(t)}
 	h.project = brigade.NewProject("runnertest/" + randomID()[2:10])
@@ -51,7 +48,7 @@ func randomID() string {
 func (h *harness) newBuild() *brigade.Build {
 	b := &brigade.Build{ID: randomID(), ProjectID: h.project.ID, Project: h.project.Name, State: brigade.StateRunning, Created: time.Now()}
 	h.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), h.cfg.Patience)
 		defer cancel()
 		if err := h.runner.EndBuild(ctx, b.ID); err != nil {
 			h.Errorf("EndBuild: %v", err)

@@ -186,7 +186,7 @@ func stopEnds(h *harness) {
 	if exit.Code != 143 && exit.Code != 137 {
 		h.Errorf("exit code %d, want 143 or 137", exit.Code)
 	}
-	if took := time.Since(before); took > 30*time.Second {
+	if took := time.Since(before); took > h.cfg.Patience/4 {
 		h.Errorf("the job ended %v after Stop", took)
 	}
 }

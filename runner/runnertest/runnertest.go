@@ -6,6 +6,7 @@ package runnertest
 
 import (
 	"testing"
+	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
 )
@@ -27,6 +28,8 @@ type Config struct {
 	BigOutput int64
 	// Jobs is how many jobs are started at once; default 50.
 	Jobs int
+	// Patience is how long a subtest may take before it gives up; default 2 min.
+	Patience time.Duration
 	// Parallel runs the subtests beside one another, for runners that wait
 	// more than they work.
 	Parallel bool
@@ -75,6 +78,9 @@ type test struct {
 func Run(t *testing.T, cfg Config) {
 	if cfg.Jobs == 0 {
 		cfg.Jobs = 50
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = 2 * time.Minute
 	}
 	if cfg.BigOutput == 0 {
 		cfg.BigOutput = 100 << 20
