@@ -26,6 +26,11 @@ const (
 	TypeScript Language = "ts"
 )
 
+// Templates are what there is to start from: a script that shows how it is
+// done, checks of pushes and pull requests, and releases of tags. All but the
+// first come with tests.
+var Templates = []string{"hello", "ci", "release"}
+
 // TypesPath is where the declarations of brigadier go, slash-separated and
 // relative to the project.
 const TypesPath = ".brigade/types/brigadier.d.ts"
@@ -38,6 +43,8 @@ const nodePath = ".brigade/types/node.d.ts"
 type Options struct {
 	Name     string   // of the project; default: the directory's
 	Language Language // default JavaScript
+	// Template is what the script does, one of Templates; "" is the first.
+	Template string
 	// Types is the text of brigadier.d.ts. Without it none is written, and an
 	// editor knows nothing about brigadier.
 	Types string
@@ -135,6 +142,13 @@ func (o Options) plans(dir string) ([]plan, error) {
 		return nil, brigade.Errorf(brigade.CodeUsage, "there is no language %q for scripts", o.Language).
 			WithHint("use js or ts")
 	}
+	if o.Template == "" {
+		o.Template = Templates[0]
+	}
+	if !slices.Contains(Templates, o.Template) {
+		return nil, brigade.Errorf(brigade.CodeUsage, "there is no template %q", o.Template).
+			WithHint("use one of %s", strings.Join(Templates, ", "))
+	}
 	if o.Name == "" {
 		abs, err := filepath.Abs(dir)
 		if err != nil {
@@ -159,6 +173,11 @@ func (o Options) plans(dir string) ([]plan, error) {
 		types := p.path == TypesPath || p.path == nodePath
 		return types && o.Types == "" || o.TypesOnly && !types && p.path != "tsconfig.json"
 	})
+	if o.Template != Templates[0] && !o.TypesOnly {
+		if err := o.fromTemplate(&plans); err != nil {
+			return nil, err
+		}
+	}
 	for i := range plans {
 		if plans[i].text != nil {
 			continue
@@ -182,8 +201,29 @@ func existingScript(dir, otherwise string) string {
 	return otherwise
 }
 
+// fromTemplate makes the script that of the template, and adds its tests.
+func (o Options) fromTemplate(plans *[]plan) error {
+	data := map[string]any{"Name": o.Name, "TS": o.Language == TypeScript, "Head": "", "Import": `import { events, Job, Group } from "brigadier";`}
+	if o.Language == JavaScript {
+		data["Head"], data["Import"] = "// @ts-check\n", `const { events, Job, Group } = require("brigadier");`
+	}
+	text, err := renderFile("files/template/"+o.Template+".tmpl", data)
+	if err != nil {
+		return err
+	}
+	(*plans)[0].text = text
+	if text, err = renderFile("files/template/"+o.Template+"_test.tmpl", data); err != nil {
+		return err
+	}
+	*plans = slices.Insert(*plans, 1, plan{path: "brigade.test." + string(o.Language), purpose: "tests of the script, for brig test", text: text})
+	return nil
+}
+
 func render(path string, data map[string]string) ([]byte, error) {
-	name := "files/" + strings.TrimPrefix(path[strings.LastIndex(path, "/")+1:], ".") + ".tmpl"
+	return renderFile("files/"+strings.TrimPrefix(path[strings.LastIndex(path, "/")+1:], ".")+".tmpl", data)
+}
+
+func renderFile(name string, data any) ([]byte, error) {
 	t, err := template.ParseFS(templates, name)
 	if err != nil {
 		return nil, fmt.Errorf("read template %s: %w", name, err)

@@ -82,6 +82,7 @@ func newArtifactList(s *State) *cobra.Command {
 	}
 	addListFlags(cmd, s, &f, artifactColumns)
 	cmd.Flags().StringVarP(&job, "job", "j", "", "only those of the job with that `name`")
+	s.jobFlagCompletion(cmd)
 	return cmd
 }
 
@@ -134,6 +135,7 @@ kept.`,
 		},
 	}
 	cmd.Flags().StringVarP(&f.job, "job", "j", "", "the `name` of the job that left it")
+	s.jobFlagCompletion(cmd)
 	cmd.Flags().StringVar(&f.to, "to", "", "where to put it: a `file`, - for standard output, or with --all a directory")
 	cmd.Flags().BoolVar(&f.all, "all", false, "all files of the build")
 	return cmd

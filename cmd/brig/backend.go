@@ -21,13 +21,16 @@ type remoteFlags struct {
 	insecure                           bool
 }
 
-func (f *remoteFlags) register(root *cobra.Command) {
+func (f *remoteFlags) register(root *cobra.Command, s *State) {
 	fl := root.PersistentFlags()
 	fl.StringVar(&f.context, "context", "", "`name` of the context to work in, see brig context (also: BRIGADE_CONTEXT)")
 	fl.StringVar(&f.server, "server", "", "`URL` of the server to work on, instead of this machine (also: BRIGADE_SERVER)")
 	fl.StringVar(&f.tokenFile, "token-file", "", "`file` with the token for the server (also: BRIGADE_TOKEN_FILE, or the token in BRIGADE_TOKEN)")
 	fl.StringVar(&f.caFile, "ca-file", "", "PEM `file` with certificates to trust besides the system's (also: BRIGADE_CA_FILE)")
 	fl.BoolVar(&f.insecure, "insecure", false, "send the token over plain http to another machine")
+	_ = root.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return s.completeContexts(nil, nil, "")
+	})
 	_ = root.MarkPersistentFlagFilename("token-file")
 	_ = root.MarkPersistentFlagFilename("ca-file", "pem", "crt")
 }

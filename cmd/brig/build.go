@@ -283,6 +283,37 @@ func jobNotFound(b *brigade.Build, name string, jobs []*brigade.Job) error {
 	return e.WithHint("it has %s", strings.Join(names, ", "))
 }
 
+// completeJobs completes a build, and then the names of its jobs.
+func (s *State) completeJobs(cmd *cobra.Command, argv []string, word string) ([]string, cobra.ShellCompDirective) {
+	if len(argv) == 0 {
+		return s.completeBuilds(cmd, argv, word)
+	}
+	var names []string
+	s.completing(func(ctx context.Context, b *backend) error {
+		build, err := lightBuild(ctx, b.Builds, argv[0])
+		if err != nil {
+			return err
+		}
+		jobs, err := b.ListJobs(ctx, build.ID)
+		for _, j := range jobs {
+			names = append(names, j.Name+"\t"+string(j.State))
+		}
+		return err
+	})
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// jobFlagCompletion completes the names of jobs for a flag, once the build is
+// there.
+func (s *State) jobFlagCompletion(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("job", func(cmd *cobra.Command, argv []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(argv) == 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return s.completeJobs(cmd, argv, word)
+	})
+}
+
 // completeBuilds completes the IDs of the newest builds.
 func (s *State) completeBuilds(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var ids []string

@@ -46,6 +46,7 @@ build goes on.`,
 	}
 	outputFlag(cmd, &output)
 	cmd.Flags().StringVar(&job, "job", "", "`name` of the one job to end")
+	s.jobFlagCompletion(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for those who look at the build")
 	return cmd
 }

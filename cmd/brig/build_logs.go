@@ -29,7 +29,7 @@ until the build has ended; with -j NAME only that job's.`,
   brig build logs 01hxyz -j test    what the job "test" printed
   brig build logs --last -f         everything of the newest build, as it comes
   brig build logs 01hxyz -f --grep 'error|warn' --since 10m`,
-		Args: args(cobra.MaximumNArgs(2)), ValidArgsFunction: s.completeBuilds,
+		Args: args(cobra.MaximumNArgs(2)), ValidArgsFunction: s.completeJobs,
 		RunE: func(_ *cobra.Command, argv []string) error {
 			filter, err := s.lineFilter(&f)
 			if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,12 +14,16 @@ import (
 
 func newInit(s *State) *cobra.Command {
 	var js, ts, typesOnly, force bool
-	var output string
+	var output, template string
 	cmd := &cobra.Command{
 		Use: "init [DIRECTORY]", GroupID: "setup", Short: "Scaffold a pipeline",
 		Long: `Write a script to start from, the declarations that let an editor complete and
-check it, and a README. Nothing that is there already is changed.`,
-		Example: "  brig init\n  brig init --ts ci\n  brig init --types      only refresh the declarations",
+check it, and a README. Nothing that is there already is changed.
+
+What the script does is up to --template: hello shows how it is done, ci checks
+pushes and pull requests, release builds and deploys tags. The latter two come
+with tests, see brig test.`,
+		Example: "  brig init\n  brig init --ts ci\n  brig init --template ci\n  brig init --types      only refresh the declarations",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, argv []string) error {
 			dir := "."
@@ -29,7 +34,7 @@ check it, and a README. Nothing that is there already is changed.`,
 			if err != nil {
 				return fmt.Errorf("find the directory: %w", err)
 			}
-			opt := scaffold.Options{Types: script.Types, TypesOnly: typesOnly, Force: force, Language: scaffold.TypeScript}
+			opt := scaffold.Options{Types: script.Types, TypesOnly: typesOnly, Force: force, Language: scaffold.TypeScript, Template: template}
 			if js {
 				opt.Language = scaffold.JavaScript
 			}
@@ -46,6 +51,8 @@ check it, and a README. Nothing that is there already is changed.`,
 	}
 	outputFlag(cmd, &output)
 	beforeRun(cmd, func() error { return exclusive(cmd, [2]string{"js", "ts"}) })
+	cmd.Flags().StringVar(&template, "template", scaffold.Templates[0], "what the script does: "+strings.Join(scaffold.Templates, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("template", cobra.FixedCompletions(scaffold.Templates, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().BoolVar(&js, "js", false, "write brigade.js")
 	cmd.Flags().BoolVar(&ts, "ts", false, "write brigade.ts (the default)")
 	cmd.Flags().BoolVar(&typesOnly, "types", false, "write the declarations only")

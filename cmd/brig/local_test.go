@@ -26,6 +26,14 @@ func TestLocalStoreWithTheSameCommands(t *testing.T) {
 	if out, _, code := sh.brig("build", "watch", id); code != 1 || !strings.Contains(out, "exit code 3") {
 		t.Errorf("watch: %d %s", code, out)
 	}
+	for _, words := range [][]string{{"build", "logs", id, "-j", ""}, {"build", "cancel", id, "--job", ""}, {"artifact", "list", id, "-j", ""}} {
+		if out := sh.ok(append([]string{"__complete"}, words...)...); !strings.Contains(out, "second\tfailed") {
+			t.Errorf("completion of %v:\n%s", words, out)
+		}
+	}
+	if out := sh.ok("__complete", "build", "list", "--context", ""); !strings.Contains(out, "local\tthis machine") {
+		t.Errorf("completion of contexts:\n%s", out)
+	}
 	sh.ok("build", "pin", id)
 	sh.refused(5, "ended", "build", "cancel", id)
 	if out := sh.ok("event", "ls", "-o", "json"); !strings.Contains(out, `"payload": "fine"`) || !strings.Contains(out, `"count": 2`) {

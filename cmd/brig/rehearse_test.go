@@ -146,3 +146,19 @@ events.on("push", async (e) => {
 		t.Errorf("base %s", base)
 	}
 }
+
+func TestTemplatesHoldTheirTests(t *testing.T) {
+	for _, template := range []string{"ci", "release"} {
+		for _, language := range []string{"--js", "--ts"} {
+			sh := newShell(t)
+			sh.ok("init", "--template", template, language)
+			if out := sh.ok("test"); !strings.Contains(out, ", 0 failed") {
+				t.Errorf("%s %s:\n%s", template, language, out)
+			}
+			if out := sh.ok("lint", "--strict"); out != "Nothing was found.\n" {
+				t.Errorf("%s %s:\n%s", template, language, out)
+			}
+		}
+	}
+	newShell(t).refused(2, "hello, ci, release", "init", "--template", "nope")
+}

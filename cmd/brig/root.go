@@ -48,7 +48,7 @@ a container engine answers, else as processes.`,
 	})
 	root.PersistentFlags().BoolVarP(&s.verbose, "verbose", "v", false, "say more, such as what is behind an error")
 	root.PersistentFlags().BoolVar(&s.noColor, "no-color", false, "print without colours (also: NO_COLOR)")
-	s.remote.register(root)
+	s.remote.register(root, s)
 	s.kube.register(root)
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Run and look:"}, &cobra.Group{ID: "server", Title: "Run a server:"}, &cobra.Group{ID: "setup", Title: "Set up:"})
 	for _, add := range commands() {

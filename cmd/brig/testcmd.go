@@ -303,7 +303,7 @@ func (st *stage) judge(ctx context.Context, file string, index int, c testCase, 
 		return "", err
 	}
 	if f := checked.Build.Failure; f != nil {
-		return f.Message, nil
+		return f.Message, nil //nolint:nilerr // what the test found is no error of ours
 	}
 	return "", nil
 }
