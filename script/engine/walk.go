@@ -9,9 +9,12 @@ import (
 // Walk visits every node of the tree, parents first and siblings in order; up
 // are the nodes above, outermost first. When visit answers false, what is below
 // the node is left out.
-func (t *Tree) Walk(visit func(n ast.Node, up []ast.Node) bool) {
+func (t *Tree) Walk(visit func(n ast.Node, up []ast.Node) bool) { Walk(t.Program, visit) }
+
+// Walk visits n and every node below it, as Tree.Walk does.
+func Walk(n ast.Node, visit func(n ast.Node, up []ast.Node) bool) {
 	w := walker{visit: visit}
-	w.node(reflect.ValueOf(t.Program))
+	w.node(reflect.ValueOf(n))
 }
 
 type walker struct {

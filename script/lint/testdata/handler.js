@@ -1,0 +1,2 @@
+const { events } = require("brigadier");
+events.on("exec");

@@ -1,0 +1,2 @@
+const { events } = require("brigadier");
+require("left-pad");

@@ -1,0 +1,3 @@
+const { events, Job } = require("brigadier");
+
+events.on("exec", () => {

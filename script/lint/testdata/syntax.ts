@@ -1,0 +1,2 @@
+import { events } from "brigadier";
+const a: = 1;

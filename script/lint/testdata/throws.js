@@ -1,0 +1,3 @@
+const { events } = require("brigadier");
+
+events.onn("exec", () => {});

@@ -1,0 +1,3 @@
+const { events } = require("brigadier");
+events.on("exec", () => {});
+setInterval(() => {}, 1000);
