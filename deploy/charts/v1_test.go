@@ -2,14 +2,17 @@ package charts
 
 import (
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"helm.sh/helm/v4/pkg/action"
 	"helm.sh/helm/v4/pkg/chart/common"
 	chart "helm.sh/helm/v4/pkg/chart/v2"
+	"helm.sh/helm/v4/pkg/kube"
 
 	"github.com/brigadecore/brigade/v3/e2e/cluster"
 )
@@ -168,9 +171,36 @@ stringData:
 	}
 	w.c.Kubectl(t, "-n", w.ns, "exec", still.Name, "--", "touch", "/tmp/go")
 	w.succeeded("build="+running, 1)
-	states := w.c.Kubectl(t, "-n", w.ns, "get", "secrets", "-l", "component=build", "-L", "build,status,brigade.sh/state", "--no-headers")
-	t.Logf("the builds:\n%s", states)
+	list, err := exec.Command(brig(t), "--kubeconfig", w.c.Kubeconfig(), "-n", w.ns, "build", "list").CombinedOutput()
+	t.Logf("brig build list: %v\n%s", err, list)
+	for id, want := range map[string]string{good: "succeeded", bad: "failed", running: "succeeded", waiting: "succeeded", after: "succeeded"} {
+		if line := lineWith(string(list), id); !strings.Contains(strings.ToLower(line), want) {
+			t.Errorf("%s is said to be %q, want %s", id, line, want)
+		}
+	}
 	if w.jobs(running) != nil {
 		t.Error("the build that v1 had started was run again")
 	}
+
+	back := action.NewRollback(w.h.config)
+	back.Version, back.Timeout, back.WaitStrategy = 1, patience, kube.HookOnlyStrategy
+	if err := back.Run(release); err != nil {
+		t.Errorf("back to v1: %v", err)
+	}
+	for _, part := range []string{"ctrl", "api", "generic-gateway"} {
+		d, err := w.client.AppsV1().Deployments(w.ns).Get(t.Context(), release+"-brigade-"+part, metav1.GetOptions{})
+		if err != nil || d.Spec.Template.Spec.Containers[0].Image != cluster.Busybox {
+			t.Errorf("after the way back to v1, %s: %v", part, err)
+		}
+	}
+}
+
+// lineWith is the line of a text that has a word.
+func lineWith(text, word string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, word) {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
 }

@@ -16,6 +16,7 @@ import (
 // PostgreSQL's error codes, see
 // https://www.postgresql.org/docs/current/errcodes-appendix.html.
 const (
+	codeProtocol        = "08P01"
 	codeUnique          = "23505"
 	codeForeignKey      = "23503"
 	codeReadOnly        = "25006"
@@ -70,6 +71,8 @@ func worthRetrying(err error) (again, unsure bool) {
 	switch code := sqlState(err); {
 	case code == codeSerialization, code == codeDeadlock, code == codeTooManyClients, code == codeStartingUp:
 		return true, false
+	case code == codeProtocol:
+		return false, false
 	case code == codeShutDown, code == codeCrashed, code == codeIdleSession, strings.HasPrefix(code, classConnection):
 		return true, true
 	case code != "":
@@ -93,6 +96,7 @@ func plain(err error) string {
 
 // hints says what to do about a code of the server.
 var hints = map[string]string{
+	codeProtocol:       "a pooler such as PgBouncer stands before the database: set its ignore_startup_parameters to statement_timeout, lock_timeout, idle_in_transaction_session_timeout",
 	codeReadOnly:       "this is a standby that cannot be written to; name the primary, or add target_session_attrs=read-write to the address",
 	codeNoPassword:     "check the user and the server's pg_hba.conf",
 	codeWrongPassword:  "check the user and the password in the address",
@@ -139,6 +143,10 @@ var session = map[string]string{
 	"idle_in_transaction_session_timeout": "60s",
 }
 
+// defaultConns is how many connections a store has at most, unless the DSN says
+// otherwise. Fewer make writes wait that could share a flush of the disk.
+const defaultConns = 10
+
 const dsnForm = "it looks like postgres://user:password@host:5432/database?sslmode=verify-full, or host=… dbname=… user=… password=…"
 
 // parse reads a DSN and returns the database's name for people, too.
@@ -160,6 +168,9 @@ func parse(dsn string) (*pgxpool.Config, string, error) {
 		if config.ConnConfig.RuntimeParams[name] == "" {
 			config.ConnConfig.RuntimeParams[name] = value
 		}
+	}
+	if !strings.Contains(dsn, "pool_max_conns") {
+		config.MaxConns = defaultConns
 	}
 	c := config.ConnConfig
 	return config, c.Database + " of " + c.User + " at " + c.Host, nil
