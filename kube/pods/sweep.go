@@ -106,7 +106,7 @@ func (r *Runner) clean(ctx context.Context, h *hub, dead func(build string) bool
 		if pod.Labels[labelStorage] != "" {
 			claims[objectName(objects.BuildStorageName(pod.Labels[objects.LabelWorker]))] = true
 		}
-		if !finished(pod) && !stopped(pod) {
+		if !ended(pod) {
 			running = append(running, pod)
 		}
 	}
@@ -130,26 +130,13 @@ func (r *Runner) clean(ctx context.Context, h *hub, dead func(build string) bool
 	return n, errors.Join(errs...)
 }
 
-// stopped reports whether no container of the pod runs any more: its phase
-// tells so a second later.
-func stopped(pod *corev1.Pod) bool {
-	if len(pod.Status.ContainerStatuses) < max(len(pod.Spec.Containers), 1) {
-		return false
-	}
-	for _, s := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if s.State.Terminated == nil {
-			return false
-		}
-	}
-	return true
-}
-
 // finished reports whether the whole pod has ended.
 func finished(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// ended reports whether the pod's job has: the kubelet says so a moment before.
+// ended reports whether the pod's job has: the kubelet says so a second before
+// it gives the pod its last phase, and ends the sidecars by itself.
 func ended(pod *corev1.Pod) bool {
 	main := statusOf(pod.Status.ContainerStatuses, objects.ContainerJob)
 	return finished(pod) || main != nil && main.State.Terminated != nil
