@@ -96,8 +96,8 @@ func inPods(b *testing.B, c *cluster.Cluster) []string {
 }
 
 // builds makes n builds at once and returns how long it took from the first
-// Secret to the end of the last build.
-func builds(b *testing.B, s *kubesite.Site, project string, n int) time.Duration {
+// Secret to the end of the last build, and which they are.
+func builds(b *testing.B, s *kubesite.Site, project string, n int) (took time.Duration, ids []string) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), 15*time.Minute)
 	defer cancel()
@@ -105,7 +105,7 @@ func builds(b *testing.B, s *kubesite.Site, project string, n int) time.Duration
 		id  string
 		err error
 	}
-	begun, all, ids := time.Now(), make(chan made, n), make([]string, 0, n)
+	begun, all := time.Now(), make(chan made, n)
 	for range n {
 		go func() {
 			id, err := s.Build(ctx, project)
@@ -122,7 +122,7 @@ func builds(b *testing.B, s *kubesite.Site, project string, n int) time.Duration
 	if err := s.Wait(ctx, ids); err != nil {
 		b.Fatal(err)
 	}
-	return time.Since(begun)
+	return time.Since(begun), ids
 }
 
 // bare is the same for bare pods.

@@ -1,0 +1,72 @@
+package kubesite
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/brigadecore/brigade/v3/kube/objects"
+)
+
+// Phases says, for people, where the time of builds of one job went that began
+// at once: how long after the first Secret each stage was reached by half of
+// them, and by the last. Kubernetes tells times of pods in whole seconds.
+func (s *Site) Phases(ctx context.Context, begun time.Time, builds []string) (string, error) {
+	pods, err := s.Client.Pods("").List(ctx, metav1.ListOptions{LabelSelector: objects.LabelHeritage + "=" + objects.Heritage + "," + objects.LabelComponent + "=" + objects.ComponentJob})
+	if err != nil {
+		return "", err
+	}
+	names := []string{"script started", "pod made", "container began", "container ended", "build ended"}
+	times := make([][]time.Duration, len(names))
+	add := func(stage int, t time.Time) { times[stage] = append(times[stage], t.Sub(begun)) }
+	for _, p := range pods.Items {
+		if id, _ := objects.BuildID(p.Labels[objects.LabelBuild]); !slices.Contains(builds, id) {
+			continue
+		}
+		add(1, p.CreationTimestamp.Time)
+		for _, c := range p.Status.ContainerStatuses {
+			if end := c.State.Terminated; end != nil {
+				add(2, end.StartedAt.Time)
+				add(3, end.FinishedAt.Time)
+			}
+		}
+	}
+	for _, b := range builds {
+		if status, ok := s.Status(b); ok {
+			add(0, status.Started)
+			add(4, status.Ended)
+		}
+	}
+	var text []string
+	for i, name := range names {
+		if all := times[i]; len(all) > 0 {
+			slices.Sort(all)
+			text = append(text, fmt.Sprintf("%s %.1f/%.1f s", name, all[len(all)/2].Seconds(), all[len(all)-1].Seconds()))
+		}
+	}
+	return strings.Join(text, ", "), nil
+}
+
+// Used is how much of a processor the controller has used, and the scripts
+// that it has started and that have ended; 0 where nobody knows.
+func (c *Controller) Used() (own, scripts time.Duration) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.PID()))
+	if err != nil {
+		return 0, 0
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 15 {
+		return 0, 0
+	}
+	ticks := func(i int) time.Duration {
+		n, _ := strconv.Atoi(fields[i])
+		return time.Duration(n) * 10 * time.Millisecond // a hundred a second, on every Linux that Go runs on
+	}
+	return ticks(11) + ticks(12), ticks(13) + ticks(14)
+}
