@@ -1,7 +1,7 @@
 # make prints what there is; every target is a line of shell that works without make.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test lint format vet cross image examples bench fault docs site engine cluster clean
+.PHONY: help build demo check test lint format vet cross image charts examples bench fault docs site engine cluster clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ image: ## the image for amd64 and arm64, to dist/brig-image.tar; no container en
 
 examples: ## only the examples, on every runner that is here
 	go test -count=1 -run TestExamples -v ./e2e
+
+charts: ## the Helm charts: rendered, linted, installed on a cluster
+	CHECK_ONLY=charts sh scripts/check.sh
 
 bench: ## speed and memory, as ratios to a reference measured in the same run
 	go test -run '^$$' -bench . -benchtime 1x -count 1 ./bench/... ./web

@@ -120,6 +120,34 @@ func TestServerTakesAll(t *testing.T) {
 	})
 }
 
+// TestRestricted installs all parts where the API server enforces the Pod
+// Security Standard "restricted", and wants it to let all of their pods in.
+func TestRestricted(t *testing.T) {
+	c := cluster.Shared(t)
+	ns := c.Namespace(t)
+	c.Kubectl(t, "label", "namespace", ns, "pod-security.kubernetes.io/enforce=restricted")
+	h := helmIn(t, c, ns)
+	h.install(release, load(t, "brigade"), values(t, `
+store: {type: memory}
+controller: {replicas: 2}
+genericGateway: {enabled: true, tls: {secretName: tls}}
+cr: {enabled: true}
+brigade-github-app: {enabled: true, github: {appID: 1, key: k}}
+gateways: {enabled: true}
+vacuum: {mode: cronjob}
+`), false)
+	c.Kubectl(t, "-n", ns, "create", "job", "once", "--from=cronjob/"+release+"-brigade-vacuum")
+	client := clientOf(t, c.Kubeconfig())
+	const want = 2 + 1 + 1 + 1 + 2 + 1
+	cluster.Until(t, "all pods are let in", func() error {
+		pods, err := client.CoreV1().Pods(ns).List(t.Context(), metav1.ListOptions{})
+		if err == nil && len(pods.Items) < want {
+			err = fmt.Errorf("%d of %d are there: %s", len(pods.Items), want, c.Kubectl(t, "-n", ns, "get", "events", "--field-selector=type=Warning"))
+		}
+		return err
+	})
+}
+
 // can asks the API server whether the client may do something.
 func can(t *testing.T, client *kubernetes.Clientset, verb, resource, namespace string) bool {
 	t.Helper()
