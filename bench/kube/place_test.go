@@ -56,7 +56,7 @@ func newSite(b *testing.B, c *cluster.Cluster) (s *kubesite.Site, project string
 			b.Error(err)
 		}
 	})
-	if project, err = s.Project(b.Context(), "bench/app", trivial); err != nil {
+	if project, err = s.Project(b.Context(), "bench/app", trivial, nil); err != nil {
 		b.Fatal(err)
 	}
 	return s, project
