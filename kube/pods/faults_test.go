@@ -174,6 +174,19 @@ func TestDeletedPod(t *testing.T) {
 	}
 }
 
+// exhausted waits until the API server refuses pods for the quota: it learns of
+// quotas, and of what is used, a moment after they are there.
+func (b *bench) exhausted() {
+	b.Helper()
+	e2e.Until(b, "the quota is used up", func() error {
+		_, err := b.c.Run(b.ctx(), nil, "-n", b.ns, "run", "probe", "--image="+e2e.Busybox, "--restart=Never", "--dry-run=server")
+		if err == nil || !strings.Contains(err.Error(), "exceeded quota") {
+			return errors.Join(errors.New("a pod is taken"), err)
+		}
+		return nil
+	})
+}
+
 func TestQuota(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
@@ -185,6 +198,7 @@ func TestQuota(t *testing.T) {
 		return nil
 	})
 	first := b.start(b.job("first", nil, forever))
+	b.exhausted()
 	j := b.job("second", nil, "echo ran")
 	started := make(chan error, 1)
 	var x brigade.Execution
@@ -214,6 +228,7 @@ func TestQuotaGivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	b.c.Apply(t, b.ns, `{"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}`)
+	b.exhausted()
 	j := b.job("never", nil, "true")
 	timeout := brigade.Errorf(brigade.CodeJobTimeout, "time is over")
 	ctx, cancel := context.WithCancelCause(b.ctx())
