@@ -129,6 +129,14 @@ func (p *plan) own(owner metav1.OwnerReference) {
 // main is the job's own container.
 func (p *plan) main() *corev1.Container { return &p.pod.Spec.Containers[0] }
 
+// accountOf is the service account of the project's jobs, as in v1.
+func accountOf(p *brigade.Project) string {
+	if p == nil {
+		return ""
+	}
+	return p.Kubernetes.ServiceAccount
+}
+
 // specOf is the pod without volumes and environment.
 func (r *Runner) specOf(run brigade.JobRun, spec brigade.JobSpec) corev1.PodSpec {
 	main := corev1.Container{
@@ -145,7 +153,7 @@ func (r *Runner) specOf(run brigade.JobRun, spec brigade.JobSpec) corev1.PodSpec
 	}
 	pod := corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{main},
-		ServiceAccountName:            or(spec.ServiceAccount, r.opt.ServiceAccount),
+		ServiceAccountName:            or(spec.ServiceAccount, or(accountOf(run.Project), r.opt.ServiceAccount)),
 		NodeName:                      spec.Host.Name,
 		TerminationGracePeriodSeconds: new(seconds(r.opt.Grace)),
 		ActiveDeadlineSeconds:         new(seconds(time.Duration(spec.Timeout)*time.Millisecond + r.opt.Grace + deadlineMargin)),
