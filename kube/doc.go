@@ -7,6 +7,8 @@
 //	pods/     the root's Runner: a job becomes a Pod
 //	worker/   the root's Worker that runs a script in v1's worker Pod
 //	vacuum/   old builds are deleted
+//	console/  what brig of a person does there: reads the store, follows logs of pods, checks
+//	forward/  connections to ports of pods, through the API server
 //
 // Everything else of the program sees the root's interfaces only.
 package kube
