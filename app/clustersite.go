@@ -110,6 +110,7 @@ func (k *clusterSite) inner(ctx context.Context, s *Server) (brigade.Store, erro
 func (k *clusterSite) openRunner(ctx context.Context, s *Server) error {
 	opt := k.c.opt.Jobs.options(k.c.client)
 	opt.RunBy, opt.Owner, opt.Grace, opt.Now, opt.Log = objects.RunnerController, k.store.Owner, s.opt.Grace, s.opt.Now, s.opt.Log
+	opt.Events = true // worker pods have no right to see events
 	if err := k.openWorkspace(ctx, s, &opt); err != nil {
 		return err
 	}

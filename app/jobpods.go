@@ -26,8 +26,9 @@ type JobPods struct {
 	// expression for those they may name.
 	ServiceAccount  string `json:"serviceAccount,omitempty"`
 	ServiceAccounts string `json:"serviceAccounts,omitempty"`
-	// Overlay lists what scripts may set with job.pod; nil is the default.
-	Overlay []string `json:"overlay,omitempty"`
+	// Overlay lists what scripts may set with job.pod; nil is the default, an
+	// empty list nothing.
+	Overlay []string `json:"overlay,omitzero"`
 	// Restricted gives pods what the Pod Security Standard of that name asks for.
 	Restricted bool `json:"restricted,omitempty"`
 }

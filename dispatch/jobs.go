@@ -59,7 +59,7 @@ func (r *run) attempts(ctx context.Context, f *flight) (brigade.JobResult, error
 		if err == nil || !triesLeft(job, err) || ctx.Err() != nil {
 			return r.verdict(job, result, err)
 		}
-		retry, n := job.Spec.Retry, job.Retries+1
+		retry, n := retryOf(job, err), job.Retries+1
 		delay := retry.Delay(n)
 		r.publish(brigade.Change{JobID: job.ID, Notice: fmt.Sprintf("failed (%s); it runs again in %s, %d of %d", r.mask.String(err.Error()), delay, n, retry.Limit)})
 		if !sleep(ctx, delay) {
@@ -72,9 +72,22 @@ func (r *run) attempts(ctx context.Context, f *flight) (brigade.JobResult, error
 	}
 }
 
+// lostAgain is how often a job runs again that was lost without its own fault,
+// unless its script says how often: its node went, or somebody deleted its pod.
+// It had not ended, so nothing that has finished is repeated.
+const lostAgain = 2
+
+// retryOf is how a job that failed with err is run again, or nil.
+func retryOf(job *brigade.Job, err error) *brigade.Retry {
+	if job.Spec.Retry == nil && brigade.CodeOf(err) == brigade.CodeJobLost {
+		return &brigade.Retry{Limit: lostAgain}
+	}
+	return job.Spec.Retry
+}
+
 // triesLeft reports whether a job that failed with err is to run again.
 func triesLeft(job *brigade.Job, err error) bool {
-	retry := job.Spec.Retry
+	retry := retryOf(job, err)
 	return retry != nil && job.Retries < retry.Limit && worthRetrying(err)
 }
 

@@ -322,3 +322,59 @@ func TestTimeLimitCountsOverRestarts(t *testing.T) {
 		t.Errorf("build = %+v, %v", build, err)
 	}
 }
+
+// losing is a runner that loses a job's first attempts, as a cluster does whose
+// nodes go away.
+type losing struct {
+	brigade.Runner
+	lose int
+	ran  *atomic.Int32
+}
+
+func (l losing) Start(ctx context.Context, run brigade.JobRun) (brigade.Execution, error) {
+	running, err := l.Runner.Start(ctx, run)
+	if int(l.ran.Add(1)) > l.lose || err != nil {
+		return running, err
+	}
+	return lostExecution{running}, nil
+}
+
+type lostExecution struct{ brigade.Execution }
+
+func (l lostExecution) Wait(ctx context.Context) (brigade.Exit, error) {
+	_, _ = l.Execution.Wait(ctx)
+	return brigade.Exit{}, brigade.Errorf(brigade.CodeJobLost, "its node is gone")
+}
+
+// A job that is lost without its own fault runs again, unless its script says
+// that it must not.
+func TestALostJobRunsAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		lose  int
+		retry *brigade.Retry
+		runs  int32
+		state brigade.State
+	}{
+		"once":           {1, nil, 2, brigade.StateSucceeded},
+		"always":         {99, nil, 3, brigade.StateFailed},
+		"never again":    {99, &brigade.Retry{Limit: 0}, 1, brigade.StateFailed},
+		"as it was told": {99, &brigade.Retry{Limit: 1, Backoff: 1}, 2, brigade.StateFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runs := new(atomic.Int32)
+			b := newBench(t, func(ctx context.Context, _ brigade.ScriptRun, host brigade.Host) (brigade.ScriptResult, error) {
+				s := spec("job")
+				s.Retry = c.retry
+				if _, err := host.RunJob(ctx, s); err != nil {
+					return brigade.ScriptResult{Handled: true, ExitCode: 1, Failure: asBrigade(err)}, nil
+				}
+				return handled, nil
+			}, func(o *dispatch.Options) { o.Runner = losing{dummy.New(dummy.Options{}), c.lose, runs} })
+			build := b.run(context.Background(), brigade.Event{Type: "exec"})
+			if build.State != c.state || runs.Load() != c.runs {
+				t.Errorf("%s after %d runs, want %s after %d: %v", build.State, runs.Load(), c.state, c.runs, build.Failure)
+			}
+		})
+	}
+}

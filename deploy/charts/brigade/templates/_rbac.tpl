@@ -64,8 +64,8 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
 - {apiGroups: [""], resources: [secrets], verbs: [get, list, watch, create, update, patch, delete, deletecollection]}
 - {apiGroups: [""], resources: [pods], verbs: [get, list, watch, create, patch, delete, deletecollection]}
 - {apiGroups: [""], resources: [pods/log], verbs: [get]}
-- {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [get, list, create, delete, deletecollection]}
-- {apiGroups: [""], resources: [events], verbs: [create, patch]}
+- {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [get, list, create, patch, delete, deletecollection]}
+- {apiGroups: [""], resources: [events], verbs: [list, watch, create, patch]}
 # Default scripts, and the marks of events that were taken.
 - {apiGroups: [""], resources: [configmaps], verbs: [get, list, create, update, delete]}
 # Who leads.
@@ -75,8 +75,8 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
 - {apiGroups: [""], resources: [secrets], verbs: [create, delete, deletecollection{{ if (index . 0).Values.vacuum.enabled }}, list{{ end }}]}
 - {apiGroups: [""], resources: [pods], verbs: [get, list, watch, create, patch, delete, deletecollection]}
 - {apiGroups: [""], resources: [pods/log], verbs: [get]}
-- {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [get, list, create, delete, deletecollection]}
-- {apiGroups: [""], resources: [events], verbs: [create, patch]}
+- {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [get, list, create, patch, delete, deletecollection]}
+- {apiGroups: [""], resources: [events], verbs: [list, watch, create, patch]}
 {{- end }}
 {{- end -}}
 
