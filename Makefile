@@ -1,7 +1,7 @@
 # make prints what there is; every target is a line of shell that works without make.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test lint format vet cross image charts examples bench fault docs site engine cluster clean
+.PHONY: help build demo check test lint format vet cross image charts examples bench fault fault-kube docs site engine cluster clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ bench: ## speed and memory, as ratios to a reference measured in the same run
 
 fault: ## kill a server, fill its disk and send it nonsense for five minutes: nothing may be lost
 	go run ./e2e/fault/cmd -builds 500 -for 5m
+
+fault-kube: ## kill controllers, workers, jobs and the API server of a cluster for five minutes: nothing may be lost
+	go run ./e2e/kubefault/cmd -for 5m
 
 docs: ## write again what is generated in docs/reference
 	go generate ./docs/...

@@ -86,7 +86,7 @@ func beside(b *testing.B, s *kubesite.Site, ctl *kubesite.Controller, project st
 // what is left is the controller and the API server.
 func BenchmarkThousand(b *testing.B) {
 	c := cluster.Start(b, cluster.Options{Audit: true})
-	c.FakeNode(b, cluster.FakeNodeOptions{})
+	c.FakeNode(b, cluster.FakeNodeOptions{Run: kubesite.Hello})
 	s, project := newSite(b, c)
 	ctl := lead(b, s)
 	builds(b, s, project, 1) // the first one
@@ -159,7 +159,7 @@ func requests(b *testing.B, c *cluster.Cluster) []cluster.Request {
 // BenchmarkIdle counts what a controller asks for that has nothing to do.
 func BenchmarkIdle(b *testing.B) {
 	c := cluster.Start(b, cluster.Options{Audit: true})
-	c.FakeNode(b, cluster.FakeNodeOptions{})
+	c.FakeNode(b, cluster.FakeNodeOptions{Run: kubesite.Hello})
 	s, project := newSite(b, c)
 	lead(b, s)
 	builds(b, s, project, 10)

@@ -144,11 +144,11 @@ func (n *FakeNode) look(uid types.UID) error {
 		n.mu.Unlock()
 		return nil
 	}
+	if p.started.IsZero() { // before anybody can ask for its log, which has the time
+		p.started = metav1.Now()
+	}
 	was := *p
 	n.mu.Unlock()
-	if was.started.IsZero() {
-		was.started = metav1.Now()
-	}
 	var err error
 	switch now := time.Now(); {
 	case was.pod.DeletionTimestamp != nil:
@@ -173,7 +173,7 @@ func (n *FakeNode) look(uid types.UID) error {
 		return err
 	}
 	n.mu.Lock()
-	p.stage, p.started = was.stage, was.started
+	p.stage = was.stage
 	if p.stage == over {
 		p.end()
 	}

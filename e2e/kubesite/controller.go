@@ -22,9 +22,12 @@ type Controller struct {
 	log    *logFile
 }
 
-// Start starts a controller. Those of one site share a directory, as a pod that
-// is started again has its volume.
-func (s *Site) Start(args ...string) (*Controller, error) {
+// Start starts a controller.
+func (s *Site) Start(args ...string) (*Controller, error) { return s.StartAs("", args...) }
+
+// StartAs starts a controller that believes to be a container of that pod,
+// which has its data on a volume: when it is started again, it finds it there.
+func (s *Site) StartAs(pod string, args ...string) (*Controller, error) {
 	s.mu.Lock()
 	s.counter++
 	name := fmt.Sprintf("controller-%d.log", s.counter)
@@ -35,10 +38,13 @@ func (s *Site) Start(args ...string) (*Controller, error) {
 	}
 	c := &Controller{exited: make(chan struct{}), log: &logFile{file: file, also: s.opt.Log}}
 	c.cmd = exec.Command(s.opt.Program, append([]string{
-		"controller", "--kubeconfig", s.opt.Cluster.Kubeconfig(), "-n", s.Namespace, "--data", filepath.Join(s.opt.Dir, "data"),
+		"controller", "--kubeconfig", s.opt.Cluster.Kubeconfig(), "-n", s.Namespace, "--data", filepath.Join(s.opt.Dir, "data"+pod),
 		"--api", "127.0.0.1:0", "--health", "127.0.0.1:0",
 	}, args...)...)
 	c.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.opt.Dir, "TMPDIR=" + s.opt.Dir}
+	if pod != "" {
+		c.cmd.Env = append(c.cmd.Env, "KUBERNETES_SERVICE_HOST=127.0.0.1", "POD_NAME="+pod)
+	}
 	c.cmd.Stdout, c.cmd.Stderr, c.cmd.Dir = c.log, c.log, s.opt.Dir
 	if err := c.cmd.Start(); err != nil {
 		return nil, errors.Join(err, file.Close())

@@ -91,16 +91,19 @@ func (s *Site) Close(ctx context.Context) error {
 	return err
 }
 
-// Project makes a project with that script, and returns its ID.
-func (s *Site) Project(ctx context.Context, name, script string) (string, error) {
+// Project makes a project with that script, and with more keys of its Secret
+// when they are given, and returns its ID.
+func (s *Site) Project(ctx context.Context, name, script string, more map[string]string) (string, error) {
 	p := brigade.NewProject(name)
+	data := map[string]string{"defaultScript": script}
+	maps.Copy(data, more)
 	_, err := s.Client.Secrets("").Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:        p.ID,
 			Labels:      map[string]string{"app": "brigade", objects.LabelHeritage: objects.Heritage, objects.LabelComponent: objects.ComponentProject},
 			Annotations: map[string]string{"projectName": name},
 		},
-		Type: objects.TypeProject, StringData: map[string]string{"defaultScript": script},
+		Type: objects.TypeProject, StringData: data,
 	}, metav1.CreateOptions{})
 	return p.ID, err
 }
@@ -218,3 +221,7 @@ func (s *Site) Bare(ctx context.Context, n int, image string, annotations map[st
 	}
 	return nil
 }
+
+// Hello is a testcluster.FakeNodeOptions.Run: pods print what trivial ones do,
+// and end at once.
+func Hello(*corev1.Pod) testcluster.Fate { return testcluster.Fate{Log: "hello\n"} }
