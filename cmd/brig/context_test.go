@@ -117,8 +117,11 @@ func TestLogInWithAToken(t *testing.T) {
 
 func TestATokenGoesToItsServerOnly(t *testing.T) {
 	sh := newShell(t)
+	var mu sync.Mutex
 	var seen []string
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		seen = append(seen, r.Header.Get("Authorization"))
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
@@ -138,6 +141,8 @@ func TestATokenGoesToItsServerOnly(t *testing.T) {
 		t.Error("the token of a server that the context does not lead to any more is still there")
 	}
 	sh.brig("project", "list")
+	mu.Lock()
+	defer mu.Unlock()
 	if len(seen) == 0 || strings.Join(seen, "") != "" {
 		t.Errorf("the stranger got %q", seen)
 	}
@@ -243,6 +248,19 @@ func (p *issuer) token(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+func (p *issuer) set(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
+}
+
+// state is how many tokens were given, and which one was used twice.
+func (p *issuer) state() (given int, reused string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.given, p.reused
+}
+
 func newIssuer(t *testing.T) *issuer {
 	t.Helper()
 	key, keys := signingKey(t)
@@ -280,17 +298,17 @@ func TestLogInAtAProvider(t *testing.T) {
 		t.Fatalf("login: exit %d\n%s%s", code, out, errs)
 	}
 	sh.ok("build", "list")
-	if p.given != 1 {
-		t.Errorf("renewed %d times without a need", p.given-1)
+	if given, _ := p.state(); given != 1 {
+		t.Errorf("renewed %d times without a need", given-1)
 	}
 	sh.refused(7, "admin", "token", "list")
 
-	p.lasts = 10 * time.Second // less than what makes a token be renewed
+	p.set(func() { p.lasts = renewBefore - 5*time.Second }) // so that every command renews it
 	sh.expire()
 	sh.ok("build", "list")
 	sh.ok("build", "list")
-	if p.given != 3 || p.reused != "" || !strings.Contains(sh.config("credentials.json"), "refresh-3") {
-		t.Errorf("renewed %d times, %q was used twice", p.given-1, p.reused)
+	if given, reused := p.state(); given < 3 || reused != "" || !strings.Contains(sh.config("credentials.json"), fmt.Sprintf("refresh-%d", given)) {
+		t.Errorf("renewed %d times, %q was used twice", given-1, reused)
 	}
 	var group sync.WaitGroup
 	for range 4 { // refresh tokens are for once: one process at a time
@@ -302,11 +320,11 @@ func TestLogInAtAProvider(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if p.reused != "" {
-		t.Errorf("%q was used twice", p.reused)
+	if _, reused := p.state(); reused != "" {
+		t.Errorf("%q was used twice", reused)
 	}
 	sh.expire()
-	p.ended = true
+	p.set(func() { p.ended = true })
 	sh.refused(7, "log in again: brig login "+r.url, "build", "list")
 	if _, errs, code := sh.brig("logout", "sso"); code != 0 {
 		t.Errorf("logout: %d %s", code, errs)

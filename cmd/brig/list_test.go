@@ -155,7 +155,7 @@ func (c *collected) String() string {
 // await waits until what was printed holds the text n times.
 func (c *collected) await(t *testing.T, text string, n int) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); strings.Count(c.String(), text) < n; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(4 * time.Minute); strings.Count(c.String(), text) < n; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("there is no %q %d times in\n%s", text, n, c)
 		}
