@@ -18,29 +18,33 @@ import (
 // at once: how long after the first Secret each stage was reached by half of
 // them, and by the last. Kubernetes tells times of pods in whole seconds.
 func (s *Site) Phases(ctx context.Context, begun time.Time, builds []string) (string, error) {
-	pods, err := s.Client.Pods("").List(ctx, metav1.ListOptions{LabelSelector: objects.LabelHeritage + "=" + objects.Heritage + "," + objects.LabelComponent + "=" + objects.ComponentJob})
+	pods, err := s.Client.Pods("").List(ctx, metav1.ListOptions{LabelSelector: objects.LabelHeritage + "=" + objects.Heritage})
 	if err != nil {
 		return "", err
 	}
-	names := []string{"script started", "pod made", "container began", "container ended", "build ended"}
+	names := []string{"begun", "worker's pod made", "worker began", "job's pod made", "job began", "job ended", "worker ended", "build ended"}
 	times := make([][]time.Duration, len(names))
 	add := func(stage int, t time.Time) { times[stage] = append(times[stage], t.Sub(begun)) }
 	for _, p := range pods.Items {
 		if id, _ := objects.BuildID(p.Labels[objects.LabelBuild]); !slices.Contains(builds, id) {
 			continue
 		}
-		add(1, p.CreationTimestamp.Time)
+		made, began, ended := 3, 4, 5
+		if p.Labels[objects.LabelComponent] == objects.ComponentBuild {
+			made, began, ended = 1, 2, 6
+		}
+		add(made, p.CreationTimestamp.Time)
 		for _, c := range p.Status.ContainerStatuses {
 			if end := c.State.Terminated; end != nil {
-				add(2, end.StartedAt.Time)
-				add(3, end.FinishedAt.Time)
+				add(began, end.StartedAt.Time)
+				add(ended, end.FinishedAt.Time)
 			}
 		}
 	}
 	for _, b := range builds {
 		if status, ok := s.Status(b); ok {
 			add(0, status.Started)
-			add(4, status.Ended)
+			add(7, status.Ended)
 		}
 	}
 	var text []string

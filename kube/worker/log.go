@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,7 +38,7 @@ type tail struct {
 func (t *tail) copy(ctx context.Context) {
 	for {
 		over := t.ended() // before it is read: what comes then is all there is
-		err := t.once(ctx)
+		err := t.once(ctx, true)
 		switch {
 		case ctx.Err() != nil, apierrors.IsNotFound(err), err == nil && over:
 			return
@@ -69,9 +70,10 @@ func (t *tail) wait(ctx context.Context, ends bool) bool {
 	}
 }
 
-// once reads the log from its beginning to where it ends now.
-func (t *tail) once(ctx context.Context) error {
-	from, err := t.client.PodLog(ctx, t.ns, t.pod, &corev1.PodLogOptions{Container: t.name, Follow: true})
+// once reads the log from its beginning to where it ends now, or with follow to
+// where its node says that it ends.
+func (t *tail) once(ctx context.Context, follow bool) error {
+	from, err := t.client.PodLog(ctx, t.ns, t.pod, &corev1.PodLogOptions{Container: t.name, Follow: follow})
 	if err != nil {
 		return err
 	}
@@ -107,11 +109,25 @@ type workerLog struct {
 	end   context.CancelFunc
 	start sync.Once
 	over  chan struct{}
+
+	lines    atomic.Int64
+	tail     *tail // set before over is closed; nil when it never began
+	whole    bool  // it was copied to its end; set before over is closed
+	unfollow context.CancelFunc
+	follows  context.Context //nolint:containedctx // of the copying, which ends before the rest is read
 }
+
+// A node tells the end of a log up to a second after that of its container.
+// What was printed can be read at once then, unless that is much.
+const (
+	endOfLog   = 50 * time.Millisecond
+	rereadMost = 2000 // lines
+)
 
 func (f *follower) newLog(ctx context.Context) *workerLog {
 	l := &workerLog{f: f, over: make(chan struct{})}
 	l.ctx, l.end = context.WithCancel(ctx)
+	l.follows, l.unfollow = context.WithCancel(l.ctx)
 	return l
 }
 
@@ -123,16 +139,17 @@ func (l *workerLog) begin() {
 			level := l.f.level()
 			changed, stop := l.f.w.changes(l.f.name)
 			defer stop()
-			t := &tail{
+			l.tail = &tail{
 				changed: changed,
 				client:  l.f.w.opt.Client, pod: l.f.name, name: Container, skip: l.f.known(l.ctx),
 				ended: func() bool {
 					pod, there := l.f.w.pods.Get(l.f.name)
 					return !there || pod.UID != l.f.uid || ended(pod)
 				},
-				emit: func(text string) { l.f.host.Log(level, text) },
+				emit: func(text string) { l.lines.Add(1); l.f.host.Log(level, text) },
 			}
-			t.copy(l.ctx)
+			l.tail.copy(l.follows)
+			l.whole = l.follows.Err() == nil
 		}()
 	})
 }
@@ -140,12 +157,30 @@ func (l *workerLog) begin() {
 // rest waits for what an ended worker has printed, but not for ever.
 func (l *workerLog) rest(patience time.Duration) {
 	l.start.Do(func() { close(l.over) }) // it never began
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+	ctx, cancel := context.WithTimeout(l.ctx, patience)
+	defer cancel()
+	hurry := time.NewTimer(endOfLog)
+	defer hurry.Stop()
 	select {
 	case <-l.over:
-	case <-l.ctx.Done():
-	case <-timer.C:
+		return
+	case <-ctx.Done():
+		return
+	case <-hurry.C:
+	}
+	if l.lines.Load() < rereadMost {
+		l.unfollow()
+	}
+	select {
+	case <-l.over:
+	case <-ctx.Done():
+		return
+	}
+	if l.tail == nil || l.whole {
+		return
+	}
+	if err := l.tail.once(ctx, false); err != nil && !apierrors.IsNotFound(err) {
+		l.tail.copy(ctx)
 	}
 }
 
