@@ -28,11 +28,9 @@ type Options struct {
 	Runner  string        // auto, docker, process or dummy
 	Memory  bool          // keep nothing: a store in memory
 	DryNap  time.Duration // how long a job of the dummy runner takes when it does not say
-	// Jobs, when set, runs jobs instead of Runner.
-	Jobs   brigade.Runner
-	Source source.Options
-	Worker WorkerOptions
-	Watch  []brigade.Watcher
+	Source  source.Options
+	Worker  WorkerOptions
+	Watch   []brigade.Watcher
 
 	Grace   time.Duration
 	MaxJobs int

@@ -17,10 +17,6 @@ var Runners = []string{"auto", "docker", "process", "dummy"}
 // chooseRunner takes the runner that was asked for; auto means a container
 // engine that answers, else processes of this machine.
 func (a *App) chooseRunner(ctx context.Context) error {
-	if a.opt.Jobs != nil {
-		a.use(a.opt.Jobs, "jobs are run by whoever started this ("+a.opt.Jobs.Name()+" runner)")
-		return nil
-	}
 	switch a.opt.Runner {
 	case "", "auto":
 		engine := a.docker()

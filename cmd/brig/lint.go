@@ -2,55 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	brigade "github.com/brigadecore/brigade/v3"
-	"github.com/brigadecore/brigade/v3/projectfile"
-	"github.com/brigadecore/brigade/v3/tui"
+	"github.com/brigadecore/brigade/v3/gateway"
+	"github.com/brigadecore/brigade/v3/script/lint"
 )
-
-// The levels of what lint finds.
-const (
-	lintError   = "error"   // it does not work
-	lintWarning = "warning" // it is probably not meant
-	lintNote    = "note"    // it could not be looked at
-)
-
-// lintFinding is something that is wrong with a script, or may be.
-type lintFinding struct {
-	Level   string `json:"level"`
-	Event   string `json:"event,omitempty"`
-	Job     string `json:"job,omitempty"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
-}
-
-// knownEvents are those that gateways send, without their actions, and those of
-// a script's life.
-var knownEvents = []string{
-	"exec", "ping", "after", "error", "cancel", "cron", "push", "pull_request", "pull_request_review", "pull_request_review_comment",
-	"check_run", "check_suite", "commit_comment", "create", "delete", "deployment", "deployment_status", "issue_comment", "release", "status",
-	"image_push", "simpleevent", "cloudevent", "webhook", "tag_push", "merge_request", "note", "pipeline", "pullrequest", "repo", "pr", "slack", "brig",
-	"pull_request_approved", "pull_request_rejected", "pull_request_comment",
-}
-
-// maxLintJobs bounds how many jobs of an event are made to fail, one by one.
-const maxLintJobs = 20
-
-const lintMark = "\x02brig-events\x02"
-
-// lintHarness loads the script and says which events it has handlers for.
-const lintHarness = `import { events } from "brigadier";
-import "./SCRIPT";
-console.log("MARK" + JSON.stringify(events.eventNames().filter((name) => typeof name === "string")));
-`
 
 type lintFlags struct {
 	run      runFlags
@@ -62,41 +23,49 @@ type lintFlags struct {
 func newLint(s *State) *cobra.Command {
 	var f lintFlags
 	cmd := &cobra.Command{
-		Use: "lint", GroupID: "work", Short: "Look for mistakes in a script",
-		Long: `Load a script and look for mistakes: whether it loads, events that nobody sends,
-jobs without an image or with one that changes under its name, and jobs whose
-failure nobody sees. To find out, each handler is called with jobs that do not
-run: once with jobs that succeed, and then once for every job with that one
-failing, which the build should notice.
+		Use: "lint [PROJECT]", GroupID: "work", Short: "Look for mistakes in a script",
+		Long: `Look for mistakes in a script and the local files it imports, without running a
+job: whether it loads, names of jobs and images that are not allowed, images
+that change under their name, jobs that nobody awaits, failures that nobody
+sees, events that no gateway sends. With a PROJECT, also what that does not
+allow and secrets it does not have.
 
-Handlers get {} as payload, unless --payload says otherwise. The exit code is 1
-when there is an error, with --strict also when there is a warning.`,
-		Example: "  brig lint\n  brig lint -f ci/brigade.ts --payload push=push.json --strict",
-		Args:    args(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
+Then each handler is called with jobs that only play: once with jobs that
+succeed, and once for every job with that one failing, which the build should
+notice. Handlers get an example of their event or {} as payload, unless
+--payload says otherwise; requests they make fail.
+
+A comment brig-lint-ignore, with the codes of findings behind it or without any,
+silences its line and the next one. The exit code is 1 when there is an error,
+with --strict also when there is a warning.`,
+		Example: `  brig lint
+  brig lint -f ci/brigade.ts --payload push=push.json --strict
+  brig lint acme/app -o json`,
+		Args: args(cobra.MaximumNArgs(1)), ValidArgsFunction: s.completeProjects,
+		RunE: func(_ *cobra.Command, argv []string) error {
 			ctx, release := s.untilInterrupted()
 			defer release()
-			found, err := s.lint(ctx, &f)
+			found, err := s.lint(ctx, &f, argv)
 			if err != nil {
 				return err
 			}
 			return s.showFindings(&f, found)
 		},
 	}
-	stageFlags(cmd, &f.run)
+	triedFlags(cmd, &f.run)
 	addListFlags(cmd, s, &f.list, lintColumns)
 	cmd.Flags().StringArrayVar(&f.payloads, "payload", nil, "`EVENT=FILE` with the payload of an event; may be repeated")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "warnings are errors")
 	return cmd
 }
 
-var lintColumns = columns[lintFinding]{
-	name: func(f lintFinding) string { return f.Level },
-	all: []column[lintFinding]{
-		{head: "LEVEL", of: func(_ printing, f lintFinding) string { return f.Level }},
-		{head: "EVENT", of: func(_ printing, f lintFinding) string { return f.Event }},
-		{head: "JOB", of: func(_ printing, f lintFinding) string { return f.Job }},
-		{head: "MESSAGE", of: func(_ printing, f lintFinding) string {
+var lintColumns = columns[lint.Finding]{
+	name: func(f lint.Finding) string { return f.Code },
+	all: []column[lint.Finding]{
+		{head: "LEVEL", of: func(_ printing, f lint.Finding) string { return string(f.Level) }},
+		{head: "WHERE", of: func(_ printing, f lint.Finding) string { return lintPlace(f) }},
+		{head: "CODE", of: func(_ printing, f lint.Finding) string { return f.Code }},
+		{head: "MESSAGE", of: func(_ printing, f lint.Finding) string {
 			if f.Hint == "" {
 				return f.Message
 			}
@@ -105,9 +74,24 @@ var lintColumns = columns[lintFinding]{
 	},
 }
 
-func (s *State) showFindings(f *lintFlags, found []lintFinding) error {
-	bad := slices.ContainsFunc(found, func(one lintFinding) bool {
-		return one.Level == lintError || f.strict && one.Level == lintWarning
+// lintPlace is where a finding is: in a file, or in what a handler does.
+func lintPlace(f lint.Finding) string {
+	switch {
+	case f.Line > 0 && f.Column > 0:
+		return fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column)
+	case f.Line > 0:
+		return fmt.Sprintf("%s:%d", f.File, f.Line)
+	case f.Job != "":
+		return f.Event + ", job " + f.Job
+	case f.Event != "":
+		return f.Event
+	}
+	return f.File
+}
+
+func (s *State) showFindings(f *lintFlags, found []lint.Finding) error {
+	bad := slices.ContainsFunc(found, func(one lint.Finding) bool {
+		return one.Level == lint.Error || f.strict && one.Level == lint.Warning
 	})
 	if bad {
 		s.exit = brigade.ExitBuildFailed
@@ -119,8 +103,8 @@ func (s *State) showFindings(f *lintFlags, found []lintFinding) error {
 	return printList(s, &f.list, lintColumns, found)
 }
 
-func (s *State) lint(ctx context.Context, f *lintFlags) ([]lintFinding, error) {
-	payloads := map[string]string{}
+func (s *State) lint(ctx context.Context, f *lintFlags, argv []string) ([]lint.Finding, error) {
+	o := lint.Options{Payloads: map[string]string{}, Events: gateway.EventTypes(), Env: s.scriptEnv()}
 	for _, pair := range f.payloads {
 		event, file, ok := strings.Cut(pair, "=")
 		if !ok {
@@ -130,153 +114,20 @@ func (s *State) lint(ctx context.Context, f *lintFlags) ([]lintFinding, error) {
 		if err != nil {
 			return nil, err
 		}
-		payloads[event] = text
+		o.Payloads[event] = text
 	}
-	st, err := s.newStage(f.run)
+	t, err := s.tried(ctx, &f.run)
 	if err != nil {
 		return nil, err
 	}
-	names, found, err := st.handlers(ctx)
-	if err != nil || len(found) > 0 {
-		return found, err
-	}
-	fired := map[string]bool{} // by the script itself
-	for _, event := range names {
-		if slices.Contains([]string{"after", "error", "cancel"}, event) {
-			continue // they come with others
-		}
-		found = append(found, lintEvent(event)...)
-		payload, given := payloads[event]
-		if !given {
-			payload = "{}"
-		}
-		more, err := st.lintHandlers(ctx, brigade.Event{Type: event, Payload: payload, Revision: brigade.Revision{Ref: "main"}}, given, fired)
-		if err != nil {
+	o.Script, o.File, o.Root, o.Modules = t.text, t.file, t.dir, t.modules
+	if len(argv) == 1 {
+		if err := s.withBackend(func(ctx context.Context, b *backend) error {
+			o.Project, err = b.Project(ctx, argv[0])
+			return err
+		}); err != nil {
 			return nil, err
 		}
-		found = append(found, more...)
 	}
-	found = slices.DeleteFunc(found, func(one lintFinding) bool {
-		return one.Level == lintNote && one.Message == nobodySends && fired[one.Event]
-	})
-	if len(names) == 0 || slices.Equal(names, []string{"ping"}) { // which every script has
-		found = append(found, lintFinding{Level: lintWarning, Message: "the script has no handler for any event", Hint: `write events.on("push", …)`})
-	}
-	return found, nil
-}
-
-// handlers loads the script. What is found is why it does not load.
-func (st *stage) handlers(ctx context.Context) (names []string, found []lintFinding, err error) {
-	name := st.file[strings.LastIndex(st.file, "/")+1:]
-	text := strings.NewReplacer(`"./SCRIPT"`, strconv.Quote("./"+name), `"MARK"`, strconv.Quote(lintMark)).Replace(lintHarness)
-	r, err := st.run(ctx, brigade.NewProject("lint"), brigade.Event{Type: "brig:none"}, text, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	said := r.said(lintMark)
-	if r.Build.Failure != nil || said == "" {
-		one := lintFinding{Level: lintError, Message: "the script does not load: " + failureOf(r.Build.Failure)}
-		if r.Build.Failure != nil {
-			one.Hint = r.Build.Failure.Hint
-		}
-		return nil, []lintFinding{one}, nil
-	}
-	if err := json.Unmarshal([]byte(said), &names); err != nil {
-		return nil, nil, fmt.Errorf("read which events the script has handlers for: %w", err)
-	}
-	slices.Sort(names)
-	return names, nil, nil
-}
-
-const nobodySends = "no gateway sends it"
-
-// lintEvent looks whether somebody sends an event of that name.
-func lintEvent(event string) []lintFinding {
-	base, _, _ := strings.Cut(event, ":")
-	if slices.Contains(knownEvents, base) {
-		return nil
-	}
-	one := lintFinding{Level: lintNote, Event: event, Message: nobodySends, Hint: "that is as it should be for events of your own"}
-	if near := projectfile.Nearest(base, knownEvents); near != "" {
-		one.Level, one.Hint = lintWarning, "did you mean "+near+"?"
-	}
-	return []lintFinding{one}
-}
-
-// lintHandlers calls the handlers of an event with jobs that answer.
-func (st *stage) lintHandlers(ctx context.Context, e brigade.Event, payload bool, fired map[string]bool) ([]lintFinding, error) {
-	var found []lintFinding
-	p := brigade.NewProject("lint")
-	r, err := st.run(ctx, p, e, "", nil)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range r.Fired {
-		fired[name] = fired[name] || name != e.Type
-	}
-	if f := r.Build.Failure; f != nil {
-		one := lintFinding{Level: lintError, Event: e.Type, Message: failureOf(f), Hint: f.Hint}
-		if !payload { // it may need what real ones hold
-			one.Level, one.Hint = lintNote, "with an empty payload; give one with --payload "+e.Type+"=FILE"
-		}
-		found = append(found, one)
-	}
-	seen := map[string]bool{}
-	for _, j := range r.Jobs {
-		if !seen[j.Name] {
-			found = append(found, lintJob(e.Type, j)...)
-		}
-		seen[j.Name] = true
-	}
-	if r.Build.State != brigade.StateSucceeded {
-		return found, nil
-	}
-	names := slices.Sorted(maps.Keys(seen))
-	for _, name := range names[:min(len(names), maxLintJobs)] {
-		i := slices.IndexFunc(r.Jobs, func(j rehearsedJob) bool { return j.Name == name })
-		if r.Jobs[i].Fallible {
-			continue // somebody meant it
-		}
-		failing, err := st.run(ctx, p, e, "", map[string]jobAnswer{name: {ExitCode: 1}})
-		if err != nil {
-			return nil, err
-		}
-		if failing.Build.State == brigade.StateSucceeded {
-			found = append(found, lintFinding{Level: lintWarning, Event: e.Type, Job: name, Message: "nobody sees it when it fails: the build succeeds all the same",
-				Hint: "await it and let its error pass, or say that it is meant with fallible = true"})
-		}
-	}
-	return found, nil
-}
-
-// lintJob looks at a job as it would run.
-func lintJob(event string, j rehearsedJob) []lintFinding {
-	one := lintFinding{Event: event, Job: j.Name}
-	switch {
-	case j.Image == "":
-		one.Level, one.Message, one.Hint = lintError, "it has no image", "containers and pods need one"
-	case movingImage(j.Image):
-		one.Level, one.Message, one.Hint = lintWarning, "its image "+tui.Clean(j.Image, false)+" is another one tomorrow", "name a version, such as "+baseImage(j.Image)+":1.2"
-	default:
-		return nil
-	}
-	return []lintFinding{one}
-}
-
-// movingImage reports whether an image's name says no version.
-func movingImage(image string) bool {
-	if strings.Contains(image, "@") {
-		return false
-	}
-	_, tag, tagged := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
-	return !tagged || tag == "latest"
-}
-
-func baseImage(image string) string {
-	dir, last := "", image
-	if i := strings.LastIndex(image, "/"); i >= 0 {
-		dir, last = image[:i+1], image[i+1:]
-	}
-	name, _, _ := strings.Cut(last, ":")
-	return dir + name
+	return lint.Script(ctx, o)
 }

@@ -1,371 +1,355 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
-	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/script/scripttest"
 	"github.com/brigadecore/brigade/v3/tui"
 )
 
-// testHarness is the script that reads a file of tests, and calls what a test
-// expects.
-//
-//go:embed testcmd.js
-var testHarness string
-
-// testCase is a test as its file declares it.
-type testCase struct {
-	Name      string               `json:"name"`
-	Event     testEvent            `json:"event"`
-	Recording string               `json:"recording"` // file with the event, as brig build get -o json prints it
-	Secrets   map[string]any       `json:"secrets"`
-	Jobs      map[string]jobAnswer `json:"jobs"`
-	State     brigade.State        `json:"state"`  // in which it must end; default succeeded, when there is no expect
-	Expect    bool                 `json:"expect"` // there is a function that checks what happened
-	Skip      bool                 `json:"skip"`
-}
-
-// testEvent is the event of a test.
-type testEvent struct {
-	Type        string          `json:"type"`
-	Provider    string          `json:"provider"`
-	Payload     json.RawMessage `json:"payload"` // a text, or an object
-	PayloadFile string          `json:"payloadFile"`
-	Ref         string          `json:"ref"`
-	Commit      string          `json:"commit"`
-	ShortTitle  string          `json:"shortTitle"`
-	LongTitle   string          `json:"longTitle"`
-}
-
 // testResult is how a test went.
 type testResult struct {
-	File    string  `json:"file"`
-	Name    string  `json:"name"`
-	Result  string  `json:"result"` // passed, failed or skipped
-	Message string  `json:"message,omitempty"`
-	Seconds float64 `json:"seconds"`
-
-	run *rehearsal
+	File    string   `json:"file"`
+	Name    string   `json:"name,omitempty"` // empty: the file does not load
+	Result  string   `json:"result"`         // passed, failed or skipped
+	Message string   `json:"message,omitempty"`
+	At      string   `json:"at,omitempty"` // where it failed: file:line:column
+	Seconds float64  `json:"seconds"`
+	Log     []string `json:"log,omitempty"`
 }
 
 type testFlags struct {
 	run     runFlags
 	only    string
 	output  string
+	limit   time.Duration
 	verbose bool
+	watch   bool
 }
 
 func newTest(s *State) *cobra.Command {
 	var f testFlags
 	cmd := &cobra.Command{
 		Use: "test [FILE...]", GroupID: "work", Short: "Try a script's handlers on events, and check what they do",
-		Long: `Fire events in a script, with jobs that do not run but answer as a test says,
-and check what happened. Tests are in files beside the script, brigade.test.js
-or others that end so, which export a list:
+		Long: `Fire events in a script, with jobs that do not run but play what a test says of
+them, and check what happened. Tests are in files beside the script,
+brigade.test.js or others that end so (.ts, .mjs …):
 
-  export default [{
-    name: "a push to main is deployed",
-    event: { type: "push", ref: "main", payload: { after: "abc" } },
-    secrets: { TOKEN: "t" },
-    jobs: { build: { output: "v1.2.3" }, "*": { exitCode: 0 } },
-    expect(run, t) {
-      t.equal(run.state, "succeeded");
-      t.equal(run.ran, ["build", "deploy"]);
-      t.equal(run.job("deploy").env.VERSION, "v1.2.3");
-    },
-  }];
+  const { test, fire, example } = require("brigade/test");
 
-A job's answer has exitCode, output, outputs, artifacts, sleep and error; jobs
-without one succeed and print nothing. An event may also be a recording: the
-file that brig build get BUILD -o json printed. What expect is given: state,
-exitCode, failure, logs and log, ran (the names of jobs), jobs with all their
-fields, step, state and exitCode, job(name) and before(first, second). t has
-ok, equal and match. Without expect the build must succeed, or end in state.
+  test("a push to main is deployed", async () => {
+    const build = await fire({
+      ...example("github", "push"),
+      project: { secrets: { TOKEN: "t" } },
+      jobs: { build: { output: "v1.2.3" }, lint: { delay: 500 } },
+    });
+    build.succeeded().order("build", "deploy").together("build", "lint");
+    require("assert").equal(build.job("deploy").env.VERSION, "v1.2.3");
+  });
 
-The exit code is 1 when a test fails.`,
+A played build has a time of its own: nobody waits for it, and what ends first
+is what the test says. A file may also export a list of cases, each with event,
+jobs and expect. The exit code is 1 when a test fails, 3 when a file of tests
+does not load.`,
 		Example: `  brig test
   brig test -f ci/brigade.ts --only deploy
-  brig build get 01hxyz -o json > push.json      recording: "push.json"`,
+  brig test --watch`,
 		RunE: func(_ *cobra.Command, argv []string) error {
 			ctx, release := s.untilInterrupted()
 			defer release()
+			if f.watch {
+				return s.testAgain(ctx, &f, argv)
+			}
 			return s.test(ctx, &f, argv)
 		},
 	}
-	stageFlags(cmd, &f.run)
+	triedFlags(cmd, &f.run)
 	outputFlag(cmd, &f.output)
-	cmd.Flags().StringVar(&f.only, "only", "", "only tests whose names match the regular `expression`")
-	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print what scripts log, too")
+	fl := cmd.Flags()
+	fl.StringVar(&f.only, "only", "", "only tests whose names match the regular `expression`")
+	fl.StringVar(&f.only, "filter", "", "")
+	_ = fl.MarkHidden("filter")
+	fl.DurationVar(&f.limit, "timeout", scripttest.DefaultLimit, "longest a test may take")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "print what passing tests print, too")
+	fl.BoolVarP(&f.watch, "watch", "w", false, "run them again whenever a file changes")
 	return cmd
 }
 
 var testColumns = columns[testResult]{name: func(r testResult) string { return r.Name }}
 
-func (s *State) test(ctx context.Context, f *testFlags, files []string) error {
+func (s *State) test(ctx context.Context, f *testFlags, named []string) error {
 	only, err := regexp.Compile(f.only)
 	if err != nil {
 		return brigade.Errorf(brigade.CodeUsage, "--only %q is not a regular expression", f.only)
 	}
-	st, err := s.newStage(f.run)
+	t, err := s.tried(ctx, &f.run)
 	if err != nil {
 		return err
 	}
-	if files, err = st.testFiles(files); err != nil {
+	files, err := t.testFiles(named)
+	if err != nil {
 		return err
 	}
-	var all []testResult
+	show := &testPrinter{s: s, flags: f, many: len(files) > 1}
+	runner := scripttest.New(scripttest.Options{
+		Dir: t.dir, Script: t.text, File: t.file, Modules: t.modules, Limit: f.limit, Filter: only, Tested: show.tested, Now: s.Now,
+	})
+	began := s.Now()
 	for _, file := range files {
-		cases, err := st.cases(ctx, file)
+		text, err := readInput("test", filepath.Join(t.dir, filepath.FromSlash(file)), brigade.MaxScriptBytes)
 		if err != nil {
 			return err
 		}
-		for i, c := range cases {
-			if !only.MatchString(c.Name) {
-				continue
-			}
-			r, err := st.try(ctx, file, i, c)
-			if err != nil {
-				return err
-			}
-			all = append(all, r)
-			if f.output == "" || f.output == "table" {
-				s.printTest(r, f.verbose)
-			}
+		result, err := runner.Run(ctx, file, text)
+		if err != nil {
+			return err
 		}
+		show.file(result)
 	}
-	return s.sumUp(all, f.output)
+	return show.sumUp(s.Now().Sub(began))
 }
 
-func (s *State) printTest(r testResult, verbose bool) {
-	word := map[string]string{"passed": "ok  ", "failed": "FAIL", "skipped": "skip"}[r.Result]
-	fmt.Fprintf(s.Stdout, "%s  %s (%s)\n", word, tui.Clean(r.Name, false), tui.Duration(time.Duration(r.Seconds*float64(time.Second))))
-	for line := range strings.Lines(r.Message) {
-		fmt.Fprintln(s.Stdout, "      "+tui.Clean(strings.TrimRight(line, "\n"), false))
-	}
-	if r.run == nil || !verbose && r.Result != "failed" {
-		return
-	}
-	for _, line := range r.run.Logs {
-		fmt.Fprintln(s.Stdout, "      | "+tui.Clean(line, false))
-	}
-	for _, j := range r.run.Jobs {
-		fmt.Fprintf(s.Stdout, "      step %d: %s %s\n", j.Step, j.Name, j.State)
-	}
-}
-
-// sumUp ends a run of tests.
-func (s *State) sumUp(all []testResult, output string) error {
-	failed := 0
-	for _, r := range all {
-		if r.Result == "failed" {
-			failed++
-		}
-	}
-	if failed > 0 {
-		s.exit = brigade.ExitBuildFailed
-	}
-	if output != "" && output != "table" {
-		return printList(s, &listFlags{output: output}, testColumns, all)
-	}
-	if len(all) == 0 {
-		return brigade.Errorf(brigade.CodeUsage, "there are no such tests")
-	}
-	_, err := fmt.Fprintf(s.Stdout, "%s, %d failed\n", count(len(all), "test"), failed)
-	return err
-}
-
-// testFiles are those that were named, relative to the script's directory, or
-// all beside the script.
-func (st *stage) testFiles(named []string) ([]string, error) {
+// testFiles are those that were named, also by their directory, or all beside
+// the script; relative to dir.
+func (t *triedScript) testFiles(named []string) ([]string, error) {
 	if len(named) == 0 {
-		for _, ending := range scriptEndings {
-			found, err := filepath.Glob(filepath.Join(st.dir, filepath.FromSlash(path.Dir(st.file)), "*.test"+ending))
-			if err != nil {
-				return nil, err
-			}
-			named = append(named, found...)
+		found, err := testsIn(filepath.Join(t.dir, filepath.FromSlash(t.beside("."))))
+		if err != nil {
+			return nil, err
 		}
-		slices.Sort(named)
-		if len(named) == 0 {
-			return nil, brigade.Errorf(brigade.CodeUsage, "there is no brigade.test.js beside %s", st.file).WithHint("brig test --help shows what is in one")
+		if len(found) == 0 {
+			return nil, brigade.Errorf(brigade.CodeUsage, "there is no brigade.test.js beside %s", t.file).WithHint("brig test --help shows what is in one")
 		}
+		named = found
 	}
 	var files []string
 	for _, name := range named {
-		if _, err := readInput("test", name, brigade.MaxScriptBytes); err != nil {
-			return nil, err
+		list := []string{name}
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			if list, err = testsIn(name); err != nil {
+				return nil, err
+			}
 		}
-		abs, err := filepath.Abs(name)
-		if err != nil {
-			return nil, err
+		for _, file := range list {
+			if _, err := readInput("test", file, brigade.MaxScriptBytes); err != nil {
+				return nil, err
+			}
+			rel, err := below(t.dir, file, "test")
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, rel)
 		}
-		rel, err := filepath.Rel(filepath.Join(st.dir, filepath.FromSlash(path.Dir(st.file))), abs)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, filepath.ToSlash(rel))
 	}
 	return files, nil
 }
 
-const listMark = "\x02brig-tests\x02"
-
-// harness is the script that reads that file of tests.
-func harness(file string) string {
-	return strings.NewReplacer(`"./TESTFILE"`, strconv.Quote("./"+file), `"MARK"`, strconv.Quote(listMark)).Replace(testHarness)
-}
-
-// cases reads the tests of a file.
-func (st *stage) cases(ctx context.Context, file string) ([]testCase, error) {
-	r, err := st.run(ctx, brigade.NewProject("test"), brigade.Event{Type: "brig:list"}, harness(file), nil)
-	if err != nil {
-		return nil, err
-	}
-	if r.Build.Failure != nil {
-		return nil, brigade.Errorf(brigade.CodeScriptLoad, "the tests in %s cannot be read: %w", file, r.Build.Failure).WithHint("%s", r.Build.Failure.Hint)
-	}
-	var cases []testCase
-	dec := json.NewDecoder(strings.NewReader(r.said(listMark)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&cases); err != nil {
-		return nil, brigade.Errorf(brigade.CodeUsage, "the tests in %s cannot be read: %s", file, strings.TrimPrefix(err.Error(), "json: ")).WithHint("brig test --help shows what is in one")
-	}
-	for i := range cases {
-		if cases[i].Name == "" {
-			cases[i].Name = fmt.Sprintf("test %d of %s", i+1, file)
-		}
-	}
-	return cases, nil
-}
-
-// try runs one test.
-func (st *stage) try(ctx context.Context, file string, index int, c testCase) (testResult, error) {
-	result := testResult{File: file, Name: c.Name, Result: "passed"}
-	if c.Skip {
-		result.Result = "skipped"
-		return result, nil
-	}
-	began := time.Now()
-	e, err := st.eventOf(c)
-	if err != nil {
-		return result, err
-	}
-	p := brigade.NewProject("test")
-	p.Secrets = c.Secrets
-	if result.run, err = st.run(ctx, p, e, "", c.Jobs); err != nil {
-		return result, err
-	}
-	message, err := st.judge(ctx, file, index, c, result.run)
-	if err != nil {
-		return result, err
-	}
-	if message != "" {
-		result.Result, result.Message = "failed", message
-	}
-	result.Seconds = time.Since(began).Seconds()
-	return result, nil
-}
-
-// judge says what is not as the test expects it.
-func (st *stage) judge(ctx context.Context, file string, index int, c testCase, r *rehearsal) (string, error) {
-	want := c.State
-	if want == "" && !c.Expect {
-		want = brigade.StateSucceeded
-	}
-	if want != "" && r.Build.State != want {
-		return fmt.Sprintf("the build is %s, not %s: %s", r.Build.State, want, failureOf(r.Build.Failure)), nil
-	}
-	if !c.Expect {
-		return "", nil
-	}
-	payload, err := json.Marshal(map[string]any{"index": index, "run": map[string]any{
-		"state": r.Build.State, "exitCode": r.Build.ExitCode, "failure": r.Build.Failure, "logs": append([]string{}, r.Logs...), "jobs": append([]rehearsedJob{}, r.Jobs...),
-	}})
-	if err != nil {
-		return "", err
-	}
-	checked, err := st.run(ctx, brigade.NewProject("test"), brigade.Event{Type: "brig:expect", Payload: string(payload)}, harness(file), nil)
-	if err != nil {
-		return "", err
-	}
-	if f := checked.Build.Failure; f != nil {
-		return f.Message, nil //nolint:nilerr // what the test found is no error of ours
-	}
-	return "", nil
-}
-
-// eventOf is the event of a test.
-func (st *stage) eventOf(c testCase) (brigade.Event, error) {
-	e := brigade.Event{
-		Type: c.Event.Type, Provider: c.Event.Provider, ShortTitle: c.Event.ShortTitle, LongTitle: c.Event.LongTitle,
-		Revision: brigade.Revision{Ref: c.Event.Ref, Commit: c.Event.Commit},
-	}
-	if c.Recording != "" {
-		text, err := os.ReadFile(st.besideFile(c.Recording))
+// testsIn are the files of tests in a directory.
+func testsIn(dir string) (files []string, err error) {
+	for _, ending := range scriptEndings {
+		found, err := filepath.Glob(filepath.Join(dir, "*.test"+ending))
 		if err != nil {
-			return e, brigade.Errorf(brigade.CodeUsage, "the recording of %q cannot be read: %w", c.Name, err)
+			return nil, fmt.Errorf("look for tests in %s: %w", dir, err)
 		}
-		if e, err = recorded(text); err != nil {
-			return e, brigade.Errorf(brigade.CodeUsage, "%s holds no event: %w", c.Recording, err).WithHint("record one with brig build get BUILD -o json")
-		}
-		if c.Event.Type != "" {
-			e.Type = c.Event.Type
+		files = append(files, found...)
+	}
+	slices.Sort(files)
+	return files, nil
+}
+
+// testPrinter shows tests as they end, and keeps them.
+type testPrinter struct {
+	s      *State
+	flags  *testFlags
+	many   bool // files
+	shown  string
+	all    []testResult
+	broken int // files that do not load
+}
+
+func (p *testPrinter) tested(file string, t scripttest.Test) {
+	r := testResult{File: file, Name: t.Name, Result: string(t.State), Message: t.Message, Seconds: float64(t.Millis) / 1000, Log: t.Log}
+	if t.File != "" {
+		r.At = fmt.Sprintf("%s:%d:%d", t.File, t.Line, t.Column)
+	}
+	p.add(r, t.Source)
+}
+
+// file shows why the tests of a file were not run.
+func (p *testPrinter) file(f scripttest.File) {
+	if f.Failure == nil {
+		return
+	}
+	p.broken++
+	message := f.Failure.Message
+	if f.Failure.Hint != "" {
+		message += "\nhint: " + f.Failure.Hint
+	}
+	p.add(testResult{File: f.Path, Result: string(scripttest.Failed), Message: message}, "")
+}
+
+func (p *testPrinter) add(r testResult, source string) {
+	p.all = append(p.all, r)
+	if p.flags.output != "" && p.flags.output != "table" {
+		return
+	}
+	out, failed := p.s.Stdout, r.Result == string(scripttest.Failed)
+	if p.many && p.shown != r.File {
+		p.shown = r.File
+		fmt.Fprintln(out, tui.Clean(r.File, false))
+	}
+	name := r.Name
+	if name == "" {
+		name = r.File + " does not load"
+	}
+	took := ""
+	if r.Result != string(scripttest.Skipped) {
+		took = p.paint("38;5;243", " ("+tui.Duration(time.Duration(r.Seconds*float64(time.Second)))+")")
+	}
+	fmt.Fprintf(out, "%s  %s%s\n", p.mark(r.Result), tui.Clean(name, false), took)
+	for line := range strings.Lines(strings.TrimRight(r.Message, "\n")) {
+		fmt.Fprintln(out, strings.TrimRight("      "+tui.Clean(strings.TrimRight(line, "\n"), false), " "))
+	}
+	if failed && r.At != "" {
+		fmt.Fprintln(out, "      at "+tui.Clean(r.At, false)+p.paint("38;5;243", "  "+tui.Clean(source, false)))
+	}
+	for _, line := range r.Log {
+		if failed || p.flags.verbose {
+			fmt.Fprintln(out, "      | "+tui.Clean(line, false))
 		}
 	}
+}
+
+// mark is what stands before a test: a sign on a terminal, else a word.
+func (p *testPrinter) mark(result string) string {
+	_, _, terminal := p.s.Terminal()
+	signs := terminal && tui.IsUTF8(p.s.Getenv, p.s.GOOS)
 	switch {
-	case c.Event.PayloadFile != "":
-		text, err := readInput("payload", st.besideFile(c.Event.PayloadFile), brigade.MaxPayloadBytes)
+	case result == string(scripttest.Passed) && signs:
+		return p.paint("38;5;28", "✓")
+	case result == string(scripttest.Passed):
+		return p.paint("38;5;28", "ok  ")
+	case result == string(scripttest.Skipped) && signs:
+		return "-"
+	case result == string(scripttest.Skipped):
+		return "skip"
+	case signs:
+		return p.paint("1;38;5;160", "✗")
+	}
+	return p.paint("1;38;5;160", "FAIL")
+}
+
+func (p *testPrinter) paint(code, text string) string {
+	_, _, terminal := p.s.Terminal()
+	if p.s.noColor || !tui.WantsColor(p.s.Getenv, terminal) {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// sumUp ends a run of tests.
+func (p *testPrinter) sumUp(took time.Duration) error {
+	counts := map[string]int{}
+	for _, r := range p.all {
+		counts[r.Result]++
+	}
+	failed, skipped := counts[string(scripttest.Failed)], counts[string(scripttest.Skipped)]
+	switch {
+	case p.broken > 0:
+		p.s.exit = brigade.ExitScript
+	case failed > 0:
+		p.s.exit = brigade.ExitBuildFailed
+	}
+	if p.flags.output != "" && p.flags.output != "table" {
+		return printList(p.s, &listFlags{output: p.flags.output}, testColumns, p.all)
+	}
+	if len(p.all) == 0 {
+		return brigade.Errorf(brigade.CodeUsage, "there are no such tests")
+	}
+	line := fmt.Sprintf("%s, %d failed", count(len(p.all), "test"), failed)
+	if skipped > 0 {
+		line += fmt.Sprintf(", %d skipped", skipped)
+	}
+	_, err := fmt.Fprintf(p.s.Stdout, "%s (%s)\n", line, tui.Duration(took))
+	return err
+}
+
+// testWatchEvery is how often files are looked at, and maxWatched how many.
+const (
+	testWatchEvery = 300 * time.Millisecond
+	maxWatched     = 20_000
+)
+
+// testAgain runs the tests, and again whenever a file changes, until it is
+// interrupted.
+func (s *State) testAgain(ctx context.Context, f *testFlags, named []string) error {
+	dir := f.run.dir
+	if dir == "" {
+		dir = "."
+	}
+	for {
+		before := fingerprint(dir)
+		if err := s.test(ctx, f, named); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			_ = tui.PrintError(s.Stderr, err, false)
+		}
+		fmt.Fprintln(s.Stderr, "Waiting for changes; Ctrl-C ends it.")
+		for fingerprint(dir) == before {
+			if !wait(ctx, testWatchEvery) {
+				s.exit = 0
+				return nil
+			}
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// fingerprint changes when a file below dir does that a script can import.
+func fingerprint(dir string) string {
+	var b strings.Builder
+	seen := 0
+	_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return e, err
+			return nil //nolint:nilerr // what cannot be read does not change
 		}
-		e.Payload = text
-	case len(c.Event.Payload) > 0 && c.Event.Payload[0] == '"':
-		if err := json.Unmarshal(c.Event.Payload, &e.Payload); err != nil {
-			return e, err
+		if d.IsDir() {
+			if base := d.Name(); name != dir && (base == "node_modules" || strings.HasPrefix(base, ".")) {
+				return filepath.SkipDir
+			}
+			return nil
 		}
-	case len(c.Event.Payload) > 0 && !bytes.Equal(c.Event.Payload, []byte("null")):
-		e.Payload = string(c.Event.Payload)
-	}
-	if e.Type == "" {
-		return e, brigade.Errorf(brigade.CodeUsage, "the event of %q has no type", c.Name).WithHint(`write event: { type: "push" }`)
-	}
-	return e, nil
-}
-
-func (st *stage) besideFile(name string) string {
-	return filepath.Join(st.dir, filepath.FromSlash(st.beside(name)))
-}
-
-// recorded is the event in what brig build get or brig event ls printed as JSON.
-func recorded(text []byte) (brigade.Event, error) {
-	var file struct {
-		Event                   *brigade.Event
-		Type, Provider, Payload string
-	}
-	if err := json.Unmarshal(text, &file); err != nil {
-		return brigade.Event{}, err
-	}
-	e := file.Event
-	if e == nil {
-		e = &brigade.Event{Type: file.Type, Provider: file.Provider, Payload: file.Payload}
-	}
-	if e.Type == "" {
-		return *e, brigade.Errorf(brigade.CodeUsage, "it has no type")
-	}
-	e.Key, e.Script, e.ScriptFile, e.CloneURL = "", "", "", ""
-	return *e, nil
+		if seen++; seen > maxWatched {
+			return filepath.SkipAll
+		}
+		if ext := filepath.Ext(name); ext == ".json" || slices.Contains(scriptEndings, ext) {
+			if info, err := d.Info(); err == nil {
+				fmt.Fprintf(&b, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
+			}
+		}
+		return nil
+	})
+	return b.String()
 }

@@ -413,3 +413,25 @@ func (e *Engine) crashed(x any) error {
 		Err:     fmt.Errorf("%v\n%s", x, debug.Stack()),
 	}
 }
+
+// Main is what the main script exports so far, for handing it to a function of
+// the script's; nil before it runs.
+func (e *Engine) Main() any {
+	if e.loader.main == nil {
+		return nil
+	}
+	return e.loader.main.Get("exports")
+}
+
+// Use loads the built-in module of that name, as if the script had imported it.
+func (e *Engine) Use(name string) error {
+	b := e.loader.builtins[name]
+	if b == nil {
+		return fmt.Errorf("there is no built-in module %q", name)
+	}
+	ex := e.vm.Try(func() { e.loader.requireBuiltin(b) })
+	if ex != nil {
+		return e.failed(ex)
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"path"
 	"strings"
 )
 
@@ -16,7 +17,7 @@ func fixMap(sourceMap, bundled, name string) string {
 	sources, _ := m["sources"].([]any)
 	for i, s := range sources {
 		if sources[i] = "brigade:entry"; s == bundled {
-			sources[i] = name
+			sources[i] = path.Base(name) // the engine takes it relative to name
 		}
 	}
 	text, _ := m["mappings"].(string)

@@ -10,6 +10,7 @@ import (
 func TestPositionsAreThoseOfTheSource(t *testing.T) {
 	for name, source := range map[string]string{
 		"plain.js":     "// one\nlet a = 1; mark(a);\n",
+		"ci/typed.ts":  "interface A { b: string }\nlet a: 12; mark(a);\n",
 		"typed.ts":     "interface A { b: string }\nlet a: 12; mark(a);\n",
 		"module.mjs":   "import { a } from 'x';\n           mark(a);\n",
 		"import.js":    "import { a } from 'x';\n           mark(a);\n",
@@ -40,7 +41,10 @@ func TestPositionsAreThoseOfTheSource(t *testing.T) {
 			}
 			if id, ok := call.Callee.(*ast.Identifier); ok && id.Name == "mark" {
 				found = true
-				line, column, _ := tree.At(id.Idx)
+				line, column, ours := tree.At(id.Idx)
+				if at := tree.Program.File.Position(int(id.Idx) - tree.Program.File.Base()); at.Filename != name || ours {
+					t.Errorf("%s is called %s", name, at.Filename)
+				}
 				want := 2
 				if name == "first.js" {
 					want = 1

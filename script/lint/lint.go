@@ -1,12 +1,14 @@
-// Package lint looks for mistakes in a script before it runs: it loads it
-// without running jobs, and reads it for what would fail or surprise later. It
-// is careful to be right: what it is not sure of it does not report.
+// Package lint looks for mistakes in a script before it runs: it reads it for
+// what would fail or surprise later, loads it, and tries its handlers with jobs
+// that only play. It is careful to be right: what it is not sure of it does not
+// report.
 package lint
 
 import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -30,10 +32,12 @@ const (
 	Note    Level = "note"
 )
 
-// Finding is one thing that was found. Line and Column count from 1; 0 means
-// the whole file.
+// Finding is one thing that was found: at a place of a file, or about what a
+// handler and its jobs do. Line and Column count from 1; 0 is for no place.
 type Finding struct {
 	File    string `json:"file"`
+	Event   string `json:"event,omitempty"`
+	Job     string `json:"job,omitempty"`
 	Line    int    `json:"line,omitempty"`
 	Column  int    `json:"column,omitempty"`
 	Level   Level  `json:"level"`
@@ -56,7 +60,11 @@ type Options struct {
 	// Project is whose script it is, to check what it asks the project for; nil
 	// when that is not known.
 	Project *brigade.Project
-	// Patience is how long the script may take to load; default 20 s.
+	// Payloads are what handlers are tried with, by event; without one it is an
+	// example or an empty object.
+	Payloads map[string]string
+	// Patience is how long the script may take to load, and each handler to
+	// end; default 20 s.
 	Patience time.Duration
 }
 
@@ -64,7 +72,14 @@ type Options struct {
 // what it found in the order of files and lines. The error is the context's.
 func Script(ctx context.Context, o Options) ([]Finding, error) {
 	if o.Patience <= 0 {
-		o.Patience = 20 * time.Second
+		o.Patience = patience
+	}
+	if o.Root != "" {
+		abs, err := filepath.Abs(o.Root)
+		if err != nil {
+			return nil, fmt.Errorf("find the script's directory: %w", err)
+		}
+		o.Root = abs
 	}
 	c := &checker{opts: o, texts: map[string]string{}}
 	if strings.TrimSpace(o.Script) == "" {
@@ -75,6 +90,11 @@ func Script(ctx context.Context, o Options) ([]Finding, error) {
 		return nil, err
 	}
 	c.files(loaded)
+	if loaded {
+		if err := c.rehearse(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if loaded && len(c.handlers) == 0 && c.handlersKnown {
 		c.add(Finding{File: o.File, Level: Warning, Code: "no-handler",
 			Message: "the script has no handler: no event makes it do anything",
@@ -90,6 +110,7 @@ type checker struct {
 	texts         map[string]string // of the files that were read
 	handlers      []string          // the events that the loaded script listens to
 	handlersKnown bool
+	requests      noRequests
 }
 
 func (c *checker) add(f Finding) { c.found = append(c.found, f) }
@@ -101,7 +122,7 @@ var ignoreComment = regexp.MustCompile(`(?://|/\*)\s*brig-lint-ignore\b([^*\n]*)
 func (c *checker) sorted() []Finding {
 	c.found = slices.DeleteFunc(c.found, c.ignored)
 	slices.SortStableFunc(c.found, func(a, b Finding) int {
-		return cmp.Or(c.rank(a.File)-c.rank(b.File), cmp.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, cmp.Compare(a.Code, b.Code))
+		return cmp.Or(c.rank(a.File)-c.rank(b.File), cmp.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, cmp.Compare(a.Event, b.Event), cmp.Compare(a.Job, b.Job), cmp.Compare(a.Code, b.Code))
 	})
 	return slices.Compact(c.found)
 }

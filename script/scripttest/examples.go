@@ -49,3 +49,15 @@ func Example(provider, kind string) (string, error) {
 	}
 	return "", brigade.Errorf(brigade.CodeNotFound, "there are no examples of %q; there are some of %s", provider, strings.Join(providers, ", "))
 }
+
+// ExampleOf returns the first built-in event of that type whose payload is
+// JSON, whoever sends it.
+func ExampleOf(kind string) (e brigade.Event, ok bool) {
+	for _, e := range examples() {
+		if (e.Type == kind || slices.Contains(e.Also, kind)) && json.Valid([]byte(e.Payload)) {
+			e.Type = kind
+			return e, true
+		}
+	}
+	return brigade.Event{}, false
+}

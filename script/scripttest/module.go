@@ -25,8 +25,10 @@ func (s *session) module() modules.Module {
 		Native: func(*modules.Env) map[string]any {
 			return map[string]any{
 				"bind":    s.bind,
+				"exports": func() any { return s.e.Main() },
 				"done":    s.done,
 				"fire":    s.fire,
+				"note":    func(line string) { s.log = append(s.log, line) },
 				"answer":  func(token int, text string) { s.resolve(token, func() (Answer, error) { return readAnswer(text) }) },
 				"refuse":  s.refuse,
 				"fixture": s.fixture,
@@ -65,14 +67,15 @@ func (s *session) fire(text string, ask func(...any)) (modules.Async, error) {
 		return nil, brigade.Errorf(brigade.CodeScriptLoad, "there is no brigade.js or brigade.ts beside the test: name the script with brig test -f, or in fire({ script })")
 	}
 	s.fires++
-	b := &brigade.Build{ID: buildID(s.fires), ProjectID: project.ID, Project: project.Name, Event: o.event()}
-	run := brigade.ScriptRun{
-		Build: b, Project: project, Script: script, File: file, Root: s.r.opts.Dir, Modules: s.r.opts.Modules,
-		Env: o.Env, Limits: brigade.ScriptLimits{Turn: s.r.opts.Limit / 3},
-	}
-	st := newStage(b, project)
-	st.ask = s.asker(ask)
-	return func(ctx context.Context) (any, error) { return s.r.playBuild(ctx, st, run) }, nil
+	scene := scene{id: buildID(s.fires), event: o.event(), project: project, script: script, file: file, env: o.Env, ask: s.asker(ask)}
+	return func(ctx context.Context) (any, error) {
+		b, err := s.r.playScene(ctx, scene)
+		if err != nil {
+			return nil, err
+		}
+		text, err := json.Marshal(b)
+		return string(text), err
+	}, nil
 }
 
 // asker asks the test what becomes of a job.
@@ -107,30 +110,6 @@ func (s *session) resolve(token int, read func() (Answer, error)) {
 
 func (s *session) refuse(token int, message string) {
 	s.resolve(token, func() (Answer, error) { return Answer{}, errors.New(message) })
-}
-
-// playBuild runs the script and returns what happened as JSON.
-func (r *Runner) playBuild(ctx context.Context, st *stage, run brigade.ScriptRun) (any, error) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	st.stop = stop
-	result, err := r.worker.WithClock(st).RunScript(ctx, run, st)
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	if err != nil && result.Failure == nil {
-		return nil, err
-	}
-	b := Build{
-		ID: run.Build.ID, State: brigade.StateSucceeded, ExitCode: result.ExitCode, Handled: result.Handled,
-		Handlers: append([]string{}, result.Handlers...), Failure: result.Failure,
-	}
-	if result.Failure != nil || result.ExitCode != 0 {
-		b.State = brigade.StateFailed
-	}
-	b.Jobs, b.Log, b.Events = st.played()
-	text, err := json.Marshal(b)
-	return string(text), err
 }
 
 // fixture is the text of a file beside the test, or in fixtures/ or testdata/.

@@ -9,6 +9,7 @@ package scripttest
 
 import (
 	"context"
+	"net/http"
 	"regexp"
 	"time"
 
@@ -35,6 +36,8 @@ type Options struct {
 	Script, File string
 	// Modules is a node_modules directory for script and tests, "" for none.
 	Modules string
+	// HTTP is what scripts make requests with; nil for any request.
+	HTTP *http.Client
 	// Limit is the longest a test may take; default 30 s.
 	Limit time.Duration
 	// Filter selects tests by name; nil selects all.
@@ -68,7 +71,7 @@ type Test struct {
 	Line    int      `json:"line,omitempty"`    // counts from 1
 	Column  int      `json:"column,omitempty"`
 	Source  string   `json:"source,omitempty"` // that line
-	Log     []string `json:"log,omitempty"`    // what it printed
+	Log     []string `json:"log,omitempty"`    // what it and its builds printed
 }
 
 // File is a file of tests that were run.
@@ -107,7 +110,7 @@ func New(o Options) *Runner {
 	if o.Tested == nil {
 		o.Tested = func(string, Test) {}
 	}
-	return &Runner{opts: o, worker: script.New(script.Options{}), cache: engine.NewCache()}
+	return &Runner{opts: o, worker: script.New(script.Options{HTTP: o.HTTP}), cache: engine.NewCache()}
 }
 
 // Run runs the tests of a file, whose name is relative to Dir. The error is

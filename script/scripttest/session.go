@@ -115,8 +115,19 @@ var (
 // first finds out which tests there are, and runs the first one.
 func (s *session) first() {
 	var list any
-	if s.lister != nil {
-		list, _ = s.lister()
+	var err error
+	s.e.Do(func() {
+		if s.lister == nil {
+			err = s.e.Use(Name)
+		}
+		if err == nil {
+			list, err = s.lister()
+		}
+	})
+	if err != nil {
+		s.failure = s.loadFailure(err)
+		s.e.Stop(errOver)
+		return
 	}
 	items, _ := list.([]any)
 	for _, item := range items {

@@ -60,7 +60,15 @@ class Answers {
 	}
 }
 
-const KNOWN = ["exitCode", "output", "outputs", "artifacts", "error", "delay"];
+const KNOWN = ["exitCode", "output", "outputs", "artifacts", "error", "delay", "sleep"];
+
+// milliseconds reads a duration such as "1m30s".
+function milliseconds(name, text) {
+	const units = { ms: 1, s: 1000, m: 60000, h: 3600000 };
+	const parts = String(text).match(/^(\d+(\.\d+)?(ms|s|m|h))+$/) && String(text).match(/\d+(\.\d+)?(ms|s|m|h)/g);
+	if (!parts) throw new TypeError(`the answer for job "${name}": sleep must be a duration such as "200ms"`);
+	return parts.reduce((sum, part) => sum + parseFloat(part) * units[/[a-z]+$/.exec(part)[0]], 0);
+}
 
 function answer(name, v) {
 	if (v === undefined || v === null) v = {};
@@ -71,7 +79,9 @@ function answer(name, v) {
 	for (const key of Object.keys(v)) {
 		if (!KNOWN.includes(key)) throw new TypeError(`the answer for job "${name}" has ${key}, but there is only ${KNOWN.join(", ")}`);
 	}
-	const { exitCode = 0, output = "", outputs = {}, artifacts = [], error = "", delay = 0 } = v;
+	const { exitCode = 0, output = "", outputs = {}, error = "", delay = v.sleep === undefined ? 0 : milliseconds(name, v.sleep) } = v;
+	let { artifacts = [] } = v;
+	if (!Array.isArray(artifacts)) artifacts = Object.entries(artifacts).map(([file, text]) => ({ name: file, size: Buffer.byteLength(String(text)), sha256: "" }));
 	if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255) throw new TypeError(`the answer for job "${name}": exitCode must be a whole number from 0 to 255`);
 	if (typeof delay !== "number" || !(delay >= 0)) throw new TypeError(`the answer for job "${name}": delay must be milliseconds, or Infinity`);
 	return {
@@ -102,7 +112,9 @@ async function play(options = {}) {
 	const ask = (token, spec, attempt) => {
 		answers.of(JSON.parse(spec), attempt).then((text) => native.answer(token, text), (err) => native.refuse(token, String((err && err.message) || err)));
 	};
-	return new Build(JSON.parse(await native.fire(JSON.stringify(order), ask)));
+	const build = new Build(JSON.parse(await native.fire(JSON.stringify(order), ask)));
+	build.log.forEach((line) => native.note(line.text));
+	return build;
 }
 
 function fail(message, actual, expected, operator) {
@@ -217,6 +229,81 @@ function called(f, ...args) {
 const fixture = (name) => called(native.fixture, String(name));
 const example = (provider, type) => JSON.parse(called(native.example, String(provider), type === undefined ? "" : String(type)));
 
-native.bind(() => list.map(({ name, mode }) => ({ name, mode })), start);
+native.bind(() => {
+	if (list.length === 0) adopt(native.exports());
+	return list.map(({ name, mode }) => ({ name, mode }));
+}, start);
 
 module.exports = { test, fire, fixture, example, Build };
+
+// A file may also export its tests as a list of cases: an event, what the jobs
+// answer, and a function that looks at what happened.
+const CASE = ["name", "event", "recording", "secrets", "jobs", "state", "expect", "skip"];
+const EVENT = ["type", "provider", "payload", "payloadFile", "ref", "commit", "shortTitle", "longTitle"];
+
+function only(what, v, known) {
+	for (const key of Object.keys(v)) {
+		if (!known.includes(key)) throw new TypeError(`${what} has ${key}, but there is only ${known.join(", ")}`);
+	}
+}
+
+function adopt(exported) {
+	if (!exported || typeof exported !== "object") return;
+	[].concat(exported.default ?? Object.values(exported)).forEach((c, i) => {
+		if (!c || typeof c !== "object") throw new TypeError("a test is an object with a name and an event, or made with test()");
+		const name = c.name === undefined ? `test ${i + 1}` : String(c.name);
+		only(`test "${name}"`, c, CASE);
+		only(`the event of test "${name}"`, c.event || {}, EVENT);
+		if (!c.recording && !(c.event && c.event.type)) throw new TypeError(`the event of test "${name}" has no type: write event: { type: "push" }`);
+		list.push({ name, mode: c.skip ? "skip" : "", fn: () => tryCase(c) });
+	});
+}
+
+async function tryCase(c) {
+	const build = await fire({ ...eventOf(c), project: { name: "test", secrets: c.secrets || {} }, jobs: c.jobs });
+	const want = c.state || (c.expect ? undefined : "succeeded");
+	if (want !== undefined && build.state !== want) fail(`the build is ${build.state}, not ${want}: ${build.reason()}`, build.state, want, "state");
+	if (c.expect) await c.expect(viewOf(build), t);
+}
+
+function eventOf(c) {
+	const { ref, commit, payloadFile, ...given } = c.event || {};
+	let event = { revision: { ref: ref || "", commit: commit || "" } };
+	if (c.recording) {
+		let file;
+		try {
+			file = JSON.parse(called(native.fixture, String(c.recording)));
+		} catch (err) {
+			throw new Error(`the recording ${c.recording} cannot be read: ${err.message}`);
+		}
+		const { type, provider, payload, revision, also, untrusted } = file.event || file;
+		if (!type) throw new Error(`${c.recording} holds no event: record one with brig build get BUILD -o json`);
+		event = { type, provider, payload, revision: revision || event.revision, also, untrusted };
+	}
+	if (payloadFile !== undefined) given.payload = called(native.fixture, String(payloadFile));
+	return JSON.parse(JSON.stringify({ ...event, ...given }));
+}
+
+function viewOf(build) {
+	const jobs = build.jobs.map((job) => ({ ...job.spec, env: job.env || undefined, step: job.step, state: job.state, exitCode: job.exitCode, after: job.after }));
+	const run = { state: build.state, exitCode: build.exitCode, failure: build.failure, logs: build.log.map((line) => line.text), log: build.text, jobs, ran: build.names() };
+	run.job = (name) => jobs.find((job) => job.name === name) || fail(`no job ${name} ran; there were: ${run.ran.join(", ") || "none"}`);
+	run.before = (first, second) => run.job(second).after.includes(run.job(first).name);
+	return run;
+}
+
+const sorted = (v) => {
+	if (Array.isArray(v)) return v.map(sorted);
+	if (v && typeof v === "object") return Object.fromEntries(Object.keys(v).sort().map((key) => [key, sorted(v[key])]));
+	return v;
+};
+const show = (v) => {
+	const text = JSON.stringify(sorted(v));
+	return text === undefined ? String(v) : text;
+};
+const because = (why, message) => (message ? `${message}: ${why}` : why);
+const t = {
+	ok: (v, message) => v || fail(because(`expected something true, got ${show(v)}`, message), v, true, "ok"),
+	equal: (got, want, message) => show(got) === show(want) || fail(because(`got ${show(got)}, want ${show(want)}`, message), got, want, "equal"),
+	match: (text, pattern, message) => new RegExp(pattern).test(text) || fail(because(`${show(text)} does not match ${pattern}`, message), text, pattern, "match"),
+};
