@@ -9,4 +9,6 @@
 //
 // The cluster runs on the same machine, and so takes its part of it. Which is
 // why figures are ratios, and rounds of builds and of bare pods take turns.
+// BRIGADE_PROGRAM names a brig, and BRIGADE_IMAGE an archive of its image, that
+// need not be built first.
 package kube

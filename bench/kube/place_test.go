@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,28 +16,22 @@ import (
 	"github.com/brigadecore/brigade/v3/e2e/kubesite"
 )
 
-var program string
+// place is where the program is built, once, when a benchmark needs it.
+var place string
 
 func TestMain(m *testing.M) {
-	code, err := buildAndRun(m)
+	dir, err := os.MkdirTemp("", "brig-bench-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		code = 1
+		os.Exit(1)
 	}
+	place = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
 
-func buildAndRun(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "brig-bench-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if program, err = kubesite.Program(context.Background(), dir); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
-}
+var program = sync.OnceValues(func() (string, error) { return kubesite.Program(context.Background(), place) })
 
 // trivial is a script with one job that does what a bare pod does.
 const trivial = `
@@ -47,7 +42,11 @@ events.on("exec", () => new Job("hello", "` + cluster.Busybox + `", ["echo hello
 // newSite is a namespace with a project.
 func newSite(b *testing.B, c *cluster.Cluster) (s *kubesite.Site, project string) {
 	b.Helper()
-	s, err := kubesite.New(b.Context(), kubesite.Options{Cluster: c, Program: program, Dir: b.TempDir()})
+	brig, err := program()
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err = kubesite.New(b.Context(), kubesite.Options{Cluster: c, Program: brig, Dir: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)
 	}
