@@ -48,6 +48,9 @@ type Options struct {
 	// Types is the text of brigadier.d.ts. Without it none is written, and an
 	// editor knows nothing about brigadier.
 	Types string
+	// TestTypes is the text of the declarations of "brigade/test", what tests
+	// import. Without it an editor knows nothing about that.
+	TestTypes string
 	// TypesOnly writes what an editor needs and nothing else: for a project
 	// that has its script, and to bring its types up to date. A tsconfig.json
 	// that is there stays as it is.
@@ -185,6 +188,9 @@ func (o Options) plans(dir string) ([]plan, error) {
 		text, err := render(plans[i].path, map[string]string{"Name": o.Name, "Script": script, "Types": TypesPath, "Node": nodePath})
 		if err != nil {
 			return nil, err
+		}
+		if plans[i].path == nodePath && o.TestTypes != "" {
+			text = fmt.Appendf(text, "\ndeclare module \"brigade/test\" {\n%s}\n", o.TestTypes)
 		}
 		plans[i].text = text
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/brigadecore/brigade/v3/scaffold"
 	"github.com/brigadecore/brigade/v3/script"
+	"github.com/brigadecore/brigade/v3/script/scripttest"
 	"github.com/brigadecore/brigade/v3/tui"
 )
 
@@ -34,7 +35,7 @@ with tests, see brig test.`,
 			if err != nil {
 				return fmt.Errorf("find the directory: %w", err)
 			}
-			opt := scaffold.Options{Types: script.Types, TypesOnly: typesOnly, Force: force, Language: scaffold.TypeScript, Template: template}
+			opt := scaffold.Options{Types: script.Types, TestTypes: scripttest.Types, TypesOnly: typesOnly, Force: force, Language: scaffold.TypeScript, Template: template}
 			if js {
 				opt.Language = scaffold.JavaScript
 			}

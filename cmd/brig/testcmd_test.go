@@ -1,8 +1,11 @@
 package main
 
 import (
+	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 const rehearsed = `
@@ -155,6 +158,59 @@ events.on("push", async (e) => {
 	sh.refused(2, "no script file", "lint", "-f", "nope.js")
 }
 
+// printed is output that is looked at while more is written.
+type printed struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (p *printed) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+// until waits for that many of a text.
+func (p *printed) until(t *testing.T, text string, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		p.mu.Lock()
+		got := p.text.String()
+		p.mu.Unlock()
+		if strings.Count(got, text) >= n {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no %d times %q in\n%s", n, text, got)
+		}
+	}
+}
+
+func TestTestsAreRunAgain(t *testing.T) {
+	sh := newShell(t)
+	sh.file("brigade.js", rehearsed)
+	sh.file("brigade.test.js", `const { test } = require("brigade/test"); test("one", () => {});`)
+	out, errs, ended := &printed{}, &printed{}, make(chan int, 1)
+	go func() { ended <- sh.brigTo(out, errs, "test", "--watch") }()
+	out.until(t, "ok    one", 1)
+	errs.until(t, "Waiting for changes", 1)
+	sh.file("brigade.test.js", `const { test } = require("brigade/test"); test("another", () => { throw new Error("no"); });`)
+	out.until(t, "FAIL  another", 1)
+	errs.until(t, "Waiting for changes", 2)
+	sh.file("brigade.test.js", `const { test } = require(`)
+	out.until(t, "does not load", 1)
+	errs.until(t, "Waiting for changes", 3)
+	sh.sig <- os.Interrupt
+	select {
+	case code := <-ended:
+		if code != 0 {
+			t.Errorf("exit %d", code)
+		}
+	case <-time.After(2 * time.Minute):
+		t.Error("it does not end")
+	}
+}
+
 func TestTemplatesHoldTheirTests(t *testing.T) {
 	for _, template := range []string{"ci", "release"} {
 		for _, language := range []string{"--js", "--ts"} {
@@ -168,5 +224,10 @@ func TestTemplatesHoldTheirTests(t *testing.T) {
 			}
 		}
 	}
-	newShell(t).refused(2, "hello, ci, release", "init", "--template", "nope")
+	sh := newShell(t)
+	sh.ok("init")
+	if types, err := os.ReadFile(".brigade/types/node.d.ts"); err != nil || !strings.Contains(string(types), "declare module \"brigade/test\" {\n/**\n") {
+		t.Errorf("the types of tests are not written: %v", err)
+	}
+	sh.refused(2, "hello, ci, release", "init", "--template", "nope")
 }

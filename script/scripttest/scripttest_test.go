@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/brigadecore/brigade/v3/script/engine"
 )
 
 // TestFiles runs the test files in testdata, each beside a script of its own,
@@ -129,5 +131,34 @@ func TestACanceledRunEnds(t *testing.T) {
 	_, err := New(begun).Run(ctx, "x.test.js", `const { test } = require("brigade/test"); test("a", () => {}); test("b", () => new Promise((r) => setTimeout(r, 3600000)));`)
 	if !errors.Is(err, stop) {
 		t.Error(err)
+	}
+}
+
+// The declarations are TypeScript, as scaffold writes them, and name what the
+// module exports.
+func TestTypes(t *testing.T) {
+	if _, err := engine.Parse("test.d.ts", "declare module \"brigade/test\" {\n"+Types+"}\n"); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"const test:", "function fire(", "function fixture(", "function example(", "interface Build "} {
+		if !strings.Contains(Types, "export "+name) {
+			t.Errorf("%s is not declared", name)
+		}
+	}
+	methods := regexp.MustCompile(`(?m)^\t(?:get )?(\w+)\(.*\) \{$`)
+	_, class, _ := strings.Cut(source, "class Build {")
+	class, _, _ = strings.Cut(class, "\n}\n")
+	found := 0
+	for _, m := range methods.FindAllStringSubmatch(class, -1) {
+		switch m[1] {
+		case "constructor", "what", "names", "reason", "matches": // its own
+			continue
+		}
+		if found++; !strings.Contains(Types, "\n  "+m[1]+"(") && !strings.Contains(Types, "readonly "+m[1]+":") {
+			t.Errorf("Build.%s is not declared", m[1])
+		}
+	}
+	if found < 9 {
+		t.Errorf("only %d methods were found", found)
 	}
 }
