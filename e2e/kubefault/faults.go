@@ -48,8 +48,8 @@ func (t *test) makeFaults(ctx context.Context) error {
 		t.mu.Unlock()
 		for _, what := range plan {
 			t.pause(ctx, t.between())
-			if ctx.Err() != nil {
-				return nil
+			if err := ctx.Err(); err != nil {
+				return err
 			}
 			if err := t.fault(ctx, what); err != nil {
 				return fmt.Errorf("%s: %w", what, err)

@@ -164,7 +164,11 @@ func (s *Site) Wait(ctx context.Context, builds []string) error {
 	}
 	for _, b := range builds {
 		if status, _ := s.Status(b); status.State != brigade.StateSucceeded {
-			return fmt.Errorf("build %s is %s: %v", b, status.State, status.Failure)
+			why := ""
+			if status.Failure != nil {
+				why = status.Failure.Error()
+			}
+			return fmt.Errorf("build %s is %s: %s", b, status.State, why)
 		}
 	}
 	return nil
