@@ -99,7 +99,7 @@ var badNamePart = regexp.MustCompile(`[^a-z0-9.-]`)
 func (p *program) text(e ast.Expression) (string, bool) {
 	switch e := e.(type) {
 	case *ast.StringLiteral:
-		return string(e.Value.String()), true
+		return e.Value.String(), true
 	case *ast.TemplateLiteral:
 		if e.Tag == nil && len(e.Expressions) == 0 && len(e.Elements) == 1 {
 			return e.Elements[0].Parsed.String(), true

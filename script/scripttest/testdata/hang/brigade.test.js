@@ -1,4 +1,4 @@
-// limit: 9s
+// limit: 15s
 const { test, fire } = require("brigade/test");
 test("never settles", () => new Promise(() => {}));
 test("waits for a timer", () => new Promise((resolve) => setTimeout(resolve, 600000)));
