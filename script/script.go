@@ -7,6 +7,8 @@
 //	brigadier/  events and jobs, as scripts import them
 //	npm/        packages from a registry
 //	wire/       the same worker in a process of its own
+//	scripttest/ tests of scripts, written in JavaScript
+//	lint/       mistakes in scripts, found before they run
 package script
 
 import (
