@@ -90,11 +90,12 @@ func (r *run) do(outer context.Context) (*brigade.Build, error) {
 	}
 	result, err := r.script(ctx)
 	r.settle(err)
-	if errors.Is(context.Cause(ctx), errHandover) {
+	cause := context.Cause(ctx) // what comes from here on finds the script ended
+	if errors.Is(cause, errHandover) {
 		return r.handOver()
 	}
 	r.clear()
-	return r.finish(ctx, result, err)
+	return r.finish(cause, result, err)
 }
 
 // remaining is what is left of a build's time limit, which counts from its
@@ -330,12 +331,13 @@ func (r *run) handOver() (*brigade.Build, error) {
 	return r.snapshot(), err
 }
 
-// finish writes down how the build ended, or that it is to be retried.
-func (r *run) finish(ctx context.Context, result brigade.ScriptResult, err error) (*brigade.Build, error) {
+// finish writes down how the build ended, or that it is to be retried. cause is
+// why it was to end before its script had, or nil.
+func (r *run) finish(cause error, result brigade.ScriptResult, err error) (*brigade.Build, error) {
 	state, failure := brigade.StateSucceeded, result.Failure
 	switch {
-	case ctx.Err() != nil:
-		state, failure = brigade.StateCanceled, canceled(context.Cause(ctx))
+	case cause != nil:
+		state, failure = brigade.StateCanceled, canceled(cause)
 		result.ExitCode = brigade.ExitCanceled
 		if failure.Code != brigade.CodeCanceled { // a time limit
 			state, result.ExitCode = brigade.StateFailed, 0
