@@ -34,7 +34,6 @@ type place struct {
 	build  *brigade.Build
 	p      *brigade.Project
 	source string
-	files  *workspace.Server
 
 	mu   sync.Mutex
 	kept map[string]string
