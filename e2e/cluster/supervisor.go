@@ -174,8 +174,20 @@ func (s *supervisor) run(ctx context.Context, node bool, args ...string) error {
 
 // stop ends a program with a signal and returns when it is gone.
 func (s *supervisor) stop(ctx context.Context, node bool, name string, signal int) error {
-	_, err := s.ask(ctx, request{Op: "stop", Node: node, Name: name, Signal: signal})
-	return err
+	s.mu.Lock()
+	p := s.running[name]
+	s.mu.Unlock()
+	if _, err := s.ask(ctx, request{Op: "stop", Node: node, Name: name, Signal: signal}); err != nil || p == nil {
+		return err
+	}
+	select { // its end is told apart from the answer, and maybe after it
+	case <-p.done:
+		return nil
+	case <-s.gone:
+		return errors.New("the supervisor is gone")
+	case <-ctx.Done():
+		return fmt.Errorf("the end of %s was not told: %w", name, context.Cause(ctx))
+	}
 }
 
 // env is all that programs get of this process's environment.
