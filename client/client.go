@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/option"
 )
 
 // Options say which server and as whom. Only URL is required.
@@ -87,11 +88,11 @@ func New(o Options) (*Client, error) {
 		return nil, usage("the token would go to %s unencrypted", base.Host).
 			WithHint("use https, or allow it with --insecure where the network is trusted")
 	}
-	fill(&o.Timeout, time.Minute)
-	fill(&o.Idle, time.Minute)
-	fill(&o.Patience, 2*time.Minute)
-	fill(&o.Backoff, 200*time.Millisecond)
-	fill(&o.Attempts, 4)
+	option.Default(&o.Timeout, time.Minute)
+	option.Default(&o.Idle, time.Minute)
+	option.Default(&o.Patience, 2*time.Minute)
+	option.Default(&o.Backoff, 200*time.Millisecond)
+	option.Default(&o.Attempts, 4)
 	if o.UserAgent == "" {
 		o.UserAgent = "brigade-client"
 	}
@@ -103,12 +104,6 @@ func New(o Options) (*Client, error) {
 	c := &Client{opt: o, base: base}
 	c.http = &http.Client{Transport: o.HTTP, CheckRedirect: c.redirect}
 	return c, nil
-}
-
-func fill[T int | time.Duration](v *T, by T) {
-	if *v <= 0 {
-		*v = by
-	}
 }
 
 func usage(format string, args ...any) *brigade.Error {
