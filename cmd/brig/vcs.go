@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +18,9 @@ import (
 	"github.com/brigadecore/brigade/v3/internal/mask"
 	"github.com/brigadecore/brigade/v3/source"
 )
+
+// vcsGrace is how long a fetch that was called off may take to end.
+const vcsGrace = 5 * time.Second
 
 type vcsFlags struct {
 	timeout time.Duration
@@ -83,7 +88,9 @@ func (s *State) vcs(ctx context.Context, f *vcsFlags) error {
 		secrets = append(secrets, password)
 	}
 	masked := mask.New(secrets)
-	err := s.vcsInto(ctx, f, remote, repo, func(text string) { _, _ = fmt.Fprintln(s.Stderr, masked.String(text)) })
+	notices := &vcsNotices{to: s.Stderr, masked: masked}
+	err := s.vcsInto(ctx, f, remote, repo, notices.print)
+	notices.end()
 	var e *brigade.Error
 	if errors.As(err, &e) {
 		return &brigade.Error{Code: e.Code, Message: masked.String(e.Message), Hint: masked.String(e.Hint)}
@@ -92,6 +99,29 @@ func (s *State) vcs(ctx context.Context, f *vcsFlags) error {
 		return brigade.Errorf(brigade.CodeSource, "%s", masked.String(err.Error()))
 	}
 	return nil
+}
+
+// vcsNotices prints what happens until the command ends: a server that does not
+// answer may be waited for a little longer than that.
+type vcsNotices struct {
+	mu     sync.Mutex
+	to     io.Writer
+	masked *mask.Masker
+	ended  bool
+}
+
+func (n *vcsNotices) print(text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.ended {
+		_, _ = fmt.Fprintln(n.to, n.masked.String(text))
+	}
+}
+
+func (n *vcsNotices) end() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ended = true
 }
 
 func (s *State) vcsInto(ctx context.Context, f *vcsFlags, remote string, repo brigade.Repo, notice func(string)) error {
@@ -133,6 +163,10 @@ func (s *State) vcsInto(ctx context.Context, f *vcsFlags, remote string, repo br
 	case err = <-done:
 	case <-ctx.Done():
 		err = context.Cause(ctx)
+		select {
+		case <-done:
+		case <-time.After(vcsGrace):
+		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return brigade.Errorf(brigade.CodeSource, "the repository was not fetched within %s", f.timeout).WithHint("allow more with --timeout, or look at the network")

@@ -159,15 +159,31 @@ func (s *service) kill() {
 
 // endStragglers ends the processes that were started for the engine in dir and
 // outlive its containers: Podman keeps a monitor for each exec for five
-// minutes, and has it clean up after that, which would make dir again. The
-// directory's name is random, so that whoever names it belongs to it.
+// minutes, and has it clean up after that, which would make dir again. Some
+// start others on their way out, so it goes on until none is there.
 func endStragglers(dir string) {
+	for range 500 {
+		left := stragglers(dir)
+		if len(left) == 0 {
+			return
+		}
+		for _, pid := range left {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// stragglers finds the engine's programs that run. The directory's name is
+// random, so that whoever names it belongs to it.
+func stragglers(dir string) []int {
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
-		return
+		return nil
 	}
+	var found []int
 	for _, file := range files {
-		line, err := os.ReadFile(file)
+		line, err := os.ReadFile(file) // empty when it has ended
 		if err != nil || !strings.Contains(string(line), dir+"/") {
 			continue
 		}
@@ -175,9 +191,10 @@ func endStragglers(dir string) {
 			continue // somebody looks into the directory
 		}
 		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+			found = append(found, pid)
 		}
 	}
+	return found
 }
 
 // engineProgram names the programs an engine consists of.
