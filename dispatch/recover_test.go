@@ -323,6 +323,42 @@ func TestTimeLimitCountsOverRestarts(t *testing.T) {
 	}
 }
 
+// What a build waits before a retry is none of its time limit.
+func TestTimeLimitDoesNotCountTheWaitForARetry(t *testing.T) {
+	fails := true
+	b := newBench(t, func(ctx context.Context, _ brigade.ScriptRun, _ brigade.Host) (brigade.ScriptResult, error) {
+		if fails {
+			return brigade.ScriptResult{Handled: true, ExitCode: 1}, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return brigade.ScriptResult{}, err
+		}
+		return handled, nil
+	}, nil)
+	ctx := context.Background()
+	b.project.Limits.Timeout = brigade.Duration(time.Hour)
+	b.project.Retry = &brigade.Retry{Limit: 1, Backoff: brigade.Duration(time.Nanosecond)}
+	id := b.submit(brigade.Event{Type: "exec"})
+	build, err := b.d.RunBuild(ctx, id, b.project)
+	if err != nil || build.State != brigade.StatePending {
+		t.Fatalf("after the failure: %+v, %v", build, err)
+	}
+	fails = false
+	if _, err := b.store.UpdateBuild(ctx, id, func(build *brigade.Build) error { // as if that was long ago
+		build.Started, build.RetriedAt, build.NotBefore = build.Started.Add(-3*time.Hour), build.RetriedAt.Add(-2*time.Hour), time.Time{}
+		for i := range build.History {
+			build.History[i].Time = build.History[i].Time.Add(-2 * time.Hour)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	build, err = b.d.RunBuild(ctx, id, b.project)
+	if err != nil || build.State != brigade.StateSucceeded {
+		t.Errorf("the retry: %+v, %v", build, err)
+	}
+}
+
 // losing is a runner that loses a job's first attempts, as a cluster does whose
 // nodes go away.
 type losing struct {
