@@ -99,6 +99,10 @@ func TestParseOutputs(t *testing.T) {
 	if got := parseOutputs([]byte(` {"x": true} `)); got["x"] != true {
 		t.Errorf("object: %#v", got)
 	}
+	got = parseOutputs([]byte("a=1\n{\"a\": 2, \"url\": \"x?y=z\"}\nb=3\n{\"c\": {\"d\": 4}}\n{not=json\n"))
+	if got["a"] != 2.0 || got["url"] != "x?y=z" || got["b"] != "3" || got["c"].(map[string]any)["d"] != 4.0 || got["{not"] != "json" || len(got) != 5 {
+		t.Errorf("lines that are objects: %#v", got)
+	}
 	if parseOutputs(nil) != nil {
 		t.Error("nothing must be nil")
 	}
