@@ -2,13 +2,16 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/artifact/dir"
 	"github.com/brigadecore/brigade/v3/artifact/s3"
 	"github.com/brigadecore/brigade/v3/dispatch"
+	"github.com/brigadecore/brigade/v3/internal/filelock"
 	"github.com/brigadecore/brigade/v3/store/sqlite"
 )
 
@@ -19,7 +22,7 @@ type machine struct{}
 var _ site = machine{}
 
 func (machine) open(ctx context.Context, s *Server) error {
-	for _, step := range []func(context.Context) error{s.openServerStore, s.chooseServerRunner, s.openArtifacts} {
+	for _, step := range []func(context.Context) error{s.lockData, s.openServerStore, s.chooseServerRunner, s.openArtifacts} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -33,6 +36,27 @@ func (machine) fit(context.Context, *Server, *dispatch.Options) error { return n
 func (machine) takeOver(ctx context.Context, s *Server) { s.adopt(ctx, ownerIsGone) }
 
 func (machine) background(context.Context, *Server) {}
+
+// lockData keeps a second server from the data directory: each would keep the
+// limits and the concurrency keys for the builds it runs itself, so that
+// together they would run more than may run at once.
+func (s *Server) lockData(context.Context) error {
+	state := s.opt.Dirs.State
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return brigade.Errorf(brigade.CodeStore, "cannot make the directory %s: %w", state, err)
+	}
+	unlock, err := filelock.Try(filepath.Join(state, "server.lock"))
+	switch {
+	case errors.Is(err, filelock.ErrHeld):
+		return brigade.Errorf(brigade.CodeConflict, "another server works with the directory %s", state).
+			WithHint("stop it first, or give this one a directory of its own with --data")
+	case err != nil:
+		return brigade.Errorf(brigade.CodeStore, "cannot use the directory %s: %w", state, err).
+			WithHint("check that it can be written by you")
+	}
+	s.onClose("lock of the data directory", func() error { unlock(); return nil })
+	return nil
+}
 
 // openServerStore opens the database of the data directory.
 func (s *Server) openServerStore(ctx context.Context) error {
