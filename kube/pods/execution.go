@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/deadline"
 )
 
 // execution is a pod whose job was started.
@@ -28,9 +28,7 @@ type execution struct {
 	exit brigade.Exit
 	err  error
 
-	stopping sync.Mutex
-	deadline time.Time // when the job is killed; zero until it is stopped
-	earlier  chan struct{}
+	stop deadline.Deadline // when the job is killed
 }
 
 // Handle returns namespace/name/uid/attempt.
@@ -82,11 +80,11 @@ func (x *execution) await() (got reading, leaving bool) {
 		leaving = gone || pod.DeletionTimestamp != nil
 		late := leaving && !gone && x.r.opt.Now().After(pod.DeletionTimestamp.Add(nodeAnswers))
 		switch {
-		case got.ended && x.stopped():
+		case got.ended && x.stop.Passing():
 			return x.stoppedAs(got), leaving
 		case got.ended:
 			return got, leaving
-		case gone && x.stopped():
+		case gone && x.stop.Passing():
 			return x.stoppedAs(got), leaving
 		case gone:
 			got.err = lostErr(name, or(disruption(pod), "somebody has deleted its pod"))
@@ -218,30 +216,10 @@ func (x *execution) node() string {
 // moved into the past, which makes the node end it as failed, and its log stays
 // to be read by everybody.
 func (x *execution) Stop(_ context.Context, grace time.Duration) error {
-	end := time.Now().Add(max(0, grace))
-	x.stopping.Lock()
-	defer x.stopping.Unlock()
-	first := x.deadline.IsZero()
-	if !first && !end.Before(x.deadline) {
-		return nil
-	}
-	x.deadline = end
-	if first {
+	if x.stop.Set(grace) {
 		go x.end(grace > 0)
-		return nil
-	}
-	select {
-	case x.earlier <- struct{}{}:
-	default:
 	}
 	return nil
-}
-
-// stopped reports whether somebody asked for the end.
-func (x *execution) stopped() bool {
-	x.stopping.Lock()
-	defer x.stopping.Unlock()
-	return !x.deadline.IsZero()
 }
 
 // killSlack is what the node gets beyond the grace time to kill the job itself.
@@ -253,22 +231,8 @@ func (x *execution) end(ask bool) {
 	if ask {
 		slack = x.ask()
 	}
-	for {
-		x.stopping.Lock()
-		left := time.Until(x.deadline)
-		x.stopping.Unlock()
-		timer := time.NewTimer(left + slack)
-		select {
-		case <-x.done:
-			timer.Stop()
-			return
-		case <-x.earlier:
-			timer.Stop()
-			slack = 0
-		case <-timer.C:
-			x.kill()
-			return
-		}
+	if !x.stop.Await(x.done, slack) {
+		x.kill()
 	}
 }
 
@@ -281,10 +245,8 @@ func (x *execution) ask() time.Duration {
 		x.r.opt.Log.Warn("a job cannot be asked to end", "job", x.run.Job.ID, "error", err)
 		return 0
 	}
-	x.stopping.Lock()
-	defer x.stopping.Unlock()
 	own := x.pod.Spec.TerminationGracePeriodSeconds
-	if own != nil && time.Duration(*own)*time.Second <= time.Until(x.deadline)+time.Second {
+	if own != nil && time.Duration(*own)*time.Second <= x.stop.Left()+time.Second {
 		return killSlack
 	}
 	return 0

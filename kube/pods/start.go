@@ -124,7 +124,7 @@ func (r *Runner) newExecution(run brigade.JobRun, pod *corev1.Pod, want Want) *e
 	pod = trim(pod)
 	return &execution{
 		r: r, hub: h, run: run, pod: pod, want: want, box: h.open(pod),
-		done: make(chan struct{}), earlier: make(chan struct{}, 1),
+		done: make(chan struct{}),
 	}
 }
 

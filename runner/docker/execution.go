@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -12,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/deadline"
 )
 
 const (
@@ -37,14 +37,12 @@ type execution struct {
 
 	seen [2]int64 // bytes of stdout and stderr that were logged
 
-	stopping sync.Mutex
-	deadline time.Time // when the job is killed; zero until it is stopped
-	earlier  chan struct{}
+	stop deadline.Deadline // when the job is killed
 }
 
 // newExecution makes the execution of a container. The caller starts watch.
 func (r *Runner) newExecution(e *engine, run brigade.JobRun, id string, labels map[string]string) *execution {
-	x := &execution{r: r, e: e, run: run, id: id, done: make(chan struct{}), earlier: make(chan struct{}, 1)}
+	x := &execution{r: r, e: e, run: run, id: id, done: make(chan struct{})}
 	if start := labels[labelStart]; labels[labelFiles] == filesMounted {
 		x.dir = r.jobDir(run.Job, start)
 	} else {
@@ -230,7 +228,7 @@ func (x *execution) exitOf(s *container.State) brigade.Exit {
 	switch {
 	case s.OOMKilled:
 		exit.Reason = "out of memory"
-	case s.ExitCode == killedCode && x.run.Job.Spec.ResourceLimits.Memory != "" && !x.stopped():
+	case s.ExitCode == killedCode && x.run.Job.Spec.ResourceLimits.Memory != "" && !x.stop.Passing():
 		// Not every engine notices.
 		exit.Reason = "killed, most likely out of memory: its limit is " + x.run.Job.Spec.ResourceLimits.Memory
 	case s.Error != "" && s.ExitCode != 0:

@@ -41,30 +41,10 @@ done`
 // Stop asks the job to end, and ends it after grace. Of several calls the one
 // with the earliest end counts.
 func (x *execution) Stop(_ context.Context, grace time.Duration) error {
-	end := time.Now().Add(max(0, grace))
-	x.stopping.Lock()
-	defer x.stopping.Unlock()
-	first := x.deadline.IsZero()
-	if !first && !end.Before(x.deadline) {
-		return nil
-	}
-	x.deadline = end
-	if first {
+	if x.stop.Set(grace) {
 		go x.end(grace > 0)
-		return nil
-	}
-	select {
-	case x.earlier <- struct{}{}:
-	default:
 	}
 	return nil
-}
-
-// stopped reports whether somebody asked for the end.
-func (x *execution) stopped() bool {
-	x.stopping.Lock()
-	defer x.stopping.Unlock()
-	return !x.deadline.IsZero()
 }
 
 // end sees to it that the job ends by the deadline.
@@ -74,21 +54,8 @@ func (x *execution) end(ask bool) {
 	if ask {
 		go x.ask(ctx)
 	}
-	for {
-		x.stopping.Lock()
-		left := time.Until(x.deadline)
-		x.stopping.Unlock()
-		timer := time.NewTimer(left)
-		select {
-		case <-x.done:
-			timer.Stop()
-			return
-		case <-x.earlier:
-			timer.Stop()
-		case <-timer.C:
-			x.kill()
-			return
-		}
+	if !x.stop.Await(x.done, 0) {
+		x.kill()
 	}
 }
 
