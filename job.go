@@ -139,11 +139,52 @@ type JobHost struct {
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 }
 
-// JobCache is a directory kept between builds for jobs of this name.
+// JobCache is a directory kept between builds for jobs of this name. Without
+// a key there is one for all of them; with keys there is one for each.
 type JobCache struct {
 	Enabled bool   `json:"enabled,omitempty"`
 	Size    string `json:"size,omitempty"` // default 5Mi
 	Path    string `json:"path,omitempty"` // default /mnt/brigade/cache
+	// Key names what the cache is for, such as the checksum of a lock file. A
+	// job gets the cache of that key, and what it leaves is kept under it.
+	Key string `json:"key,omitempty"`
+	// RestoreKeys are what else will do where there is none of that key: the
+	// newest whose key begins with the first of them that any begins with.
+	RestoreKeys []string `json:"restoreKeys,omitempty"`
+}
+
+// Bounds of cache keys.
+const (
+	MaxCacheKey         = 200 // characters; what is not a to z, 0 to 9 or a dash counts three times
+	MaxCacheRestoreKeys = 10
+)
+
+// Validate reports keys that cannot be used, as an Error of CodeInvalid.
+func (c JobCache) Validate() error {
+	if len(c.RestoreKeys) > 0 && c.Key == "" {
+		return Errorf(CodeInvalid, "a cache with restoreKeys needs a key").WithHint("set job.cache.key: what the job leaves is kept under it")
+	}
+	if len(c.RestoreKeys) > MaxCacheRestoreKeys {
+		return Errorf(CodeInvalid, "a cache has at most %d restoreKeys, not %d", MaxCacheRestoreKeys, len(c.RestoreKeys))
+	}
+	for _, key := range append([]string{c.Key}, c.RestoreKeys...) {
+		n := 0
+		for i := range len(key) {
+			switch b := key[i]; {
+			case b < ' ' || b == 0x7f:
+				return Errorf(CodeInvalid, "the cache key %.60q is not a line of text", key)
+			case b >= 'a' && b <= 'z', b >= '0' && b <= '9', b == '-':
+				n++
+			default:
+				n += 3
+			}
+		}
+		if n > MaxCacheKey {
+			return Errorf(CodeInvalid, "the cache key %.40q… is too long", key).
+				WithHint("it may have %d characters, of which others than a to z, 0 to 9 and dashes count three times: use a checksum", MaxCacheKey)
+		}
+	}
+	return nil
 }
 
 // JobStorage is a directory shared by all jobs of one build.
@@ -265,6 +306,9 @@ func (s JobSpec) Validate() error {
 	if s.Image == "" && len(s.Tasks) == 0 {
 		return Errorf(CodeInvalid, "job %q has neither an image nor tasks", s.Name).
 			WithHint(`write new Job(%q, "alpine:3.20", ["echo hello"])`, s.Name)
+	}
+	if err := s.Cache.Validate(); err != nil {
+		return fmt.Errorf("job %q: %w", s.Name, err)
 	}
 	volumes := map[string]bool{}
 	for _, v := range s.Volumes {

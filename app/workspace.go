@@ -2,11 +2,14 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
+	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/artifact/s3"
 	"github.com/brigadecore/brigade/v3/kube/lead"
 	"github.com/brigadecore/brigade/v3/kube/pods"
 	"github.com/brigadecore/brigade/v3/workspace"
@@ -22,6 +25,30 @@ type WorkspaceOptions struct {
 	// CA is the authority of the server's certificate, as PEM, where that is
 	// not a public one.
 	CA string
+	// Caches is the bucket that keeps caches; without a name its directory does.
+	Caches s3.Options
+	// CacheTotal is how large all caches may be, in bytes, and CacheAge how
+	// long ago one may have been used; 0: 20 GiB and 30 days.
+	CacheTotal int64
+	CacheAge   time.Duration
+}
+
+// caches opens the bucket for caches; nil when there is none.
+func (o WorkspaceOptions) caches(ctx context.Context, s *Server) (workspace.Caches, error) {
+	if o.Caches.Bucket == "" {
+		return nil, nil
+	}
+	store, err := s3.Open(o.Caches)
+	if err != nil {
+		return nil, fmt.Errorf("caches: %w", err)
+	}
+	limited, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	if err := store.Check(limited); err != nil {
+		// Builds run without caches, too; each says so in its log.
+		s.opt.Log.Error("the bucket for caches cannot be used", "bucket", o.Caches.Bucket, "err", err)
+	}
+	return store.Caches(s3.CacheOptions{Total: o.CacheTotal, Age: o.CacheAge, Now: s.opt.Now, Log: s.opt.Log}), nil
 }
 
 // JobFiles is a workspace as pods need it: a workspace.Server in the
@@ -119,8 +146,13 @@ func (k *clusterSite) openWorkspace(ctx context.Context, s *Server, opt *pods.Op
 	if err != nil {
 		return err
 	}
+	caches, err := o.caches(ctx, s)
+	if err != nil {
+		return err
+	}
 	k.files, err = workspace.New(workspace.Options{
 		Dir: filepath.Join(s.opt.Dirs.State, "workspace"), Key: key, URL: url, CA: o.CA, Now: s.opt.Now, Log: s.opt.Log,
+		Caches: caches, Limits: workspace.Limits{CacheTotal: o.CacheTotal, CacheAge: o.CacheAge},
 	})
 	if err != nil {
 		return err

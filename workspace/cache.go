@@ -10,31 +10,39 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/cachekey"
 )
 
 // Caches keeps the caches of jobs, each as a whole. All methods may be called
-// concurrently. A key is a file's name of letters, digits and dashes.
+// concurrently. A name is "job" for the cache of a job without keys, and
+// "job/key" for one with, both of small letters, digits, dashes and underscores.
 type Caches interface {
 	// Open opens a cache for the caller to close; fs.ErrNotExist when there
-	// is none.
-	Open(ctx context.Context, key string) (io.ReadCloser, error)
+	// is none. ctx covers the reading too.
+	Open(ctx context.Context, name string) (io.ReadCloser, error)
+	// Newest is the name of the cache that was put last of those whose name
+	// begins with prefix, which has a slash; fs.ErrNotExist when there is none.
+	Newest(ctx context.Context, prefix string) (string, error)
 	// Put replaces a cache once content has been read to its end; when that
 	// ends with an error, the old one stays. It may drop others for it.
-	Put(ctx context.Context, key string, content io.Reader) error
+	Put(ctx context.Context, name string, content io.Reader) error
 }
 
-// cacheKey is the same for all builds of a project and jobs of a name. People
+// cacheName is the cache that the job's attempt is kept as.
+func cacheName(g grant) string {
+	if g.Job.CacheKey == "" {
+		return cacheScope(g)
+	}
+	return cacheScope(g) + "/" + cachekey.Encode(g.Job.CacheKey)
+}
+
+// cacheScope is the same for all builds of a project and jobs of a name. People
 // can tell what it is for, and no two are the same.
-func cacheKey(g grant) string {
+func cacheScope(g grant) string {
 	sum := sha256.Sum256([]byte(strconv.Itoa(len(g.Project)) + " " + g.Project + "\n" + g.Job.Name))
 	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' {
@@ -55,23 +63,51 @@ func (c *call) needCache() error {
 	return nil
 }
 
+// restoredStatus says that a cache is one of another key than the job's.
+const restoredStatus = http.StatusNonAuthoritativeInfo
+
 // getCache answers with the job's cache, packed with gzip.
 func (s *Server) getCache(c *call) error {
 	if err := c.needCache(); err != nil {
 		return err
 	}
-	content, err := s.caches.Open(c.ctx(), cacheKey(c.grant))
+	status := http.StatusOK
+	content, err := s.caches.Open(c.ctx(), cacheName(c.grant))
+	if errors.Is(err, fs.ErrNotExist) {
+		status = restoredStatus
+		content, err = s.restored(c)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		c.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 	if err != nil {
-		return err
+		return storeError(err, "the cache cannot be had")
 	}
 	defer content.Close() //nolint:errcheck // it was only read
 	c.w.Header().Set("Content-Type", "application/gzip")
+	c.w.WriteHeader(status)
 	_, err = io.Copy(c.w, content)
 	return err
+}
+
+// restored opens what will do instead of the cache of the job's key.
+func (s *Server) restored(c *call) (io.ReadCloser, error) {
+	for _, prefix := range c.grant.Job.CacheRestore {
+		for range 3 { // it may be dropped before it is opened
+			name, err := s.caches.Newest(c.ctx(), cacheScope(c.grant)+"/"+cachekey.Encode(prefix))
+			if errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			if content, err := s.caches.Open(c.ctx(), name); !errors.Is(err, fs.ErrNotExist) {
+				return content, err
+			}
+		}
+	}
+	return nil, fs.ErrNotExist
 }
 
 // putCache replaces the job's cache by what a sidecar packed with gzip, when it
@@ -103,10 +139,13 @@ func (s *Server) putCache(c *call) error {
 		checked <- err
 	}()
 	body := &checkedReader{r: c.body, to: pw, checked: checked}
-	err := s.caches.Put(c.ctx(), cacheKey(c.grant), body)
+	err := s.caches.Put(c.ctx(), cacheName(c.grant), body)
 	_ = pw.CloseWithError(io.ErrUnexpectedEOF) // the check ends also when the store gave up
-	if err != nil {
-		return cmp.Or(body.failed, err)
+	switch {
+	case body.failed != nil:
+		return body.failed
+	case err != nil:
+		return storeError(err, "the cache cannot be kept")
 	}
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -145,97 +184,4 @@ func (k *checkedReader) Read(p []byte) (int, error) {
 	_ = k.to.Close()
 	k.failed = <-k.checked
 	return n, cmp.Or(k.failed, io.EOF)
-}
-
-// dirCaches keeps caches as files.
-type dirCaches struct {
-	dir    string
-	limits Limits
-	now    func() time.Time
-	mu     sync.Mutex // one eviction at a time
-}
-
-const cacheSuffix = ".tar.gz"
-
-func newDirCaches(dir string, limits Limits, now func() time.Time) (*dirCaches, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, storeError(err, "the directory for caches cannot be made")
-	}
-	left, _ := filepath.Glob(filepath.Join(dir, "put-*")) // the pattern is right
-	for _, name := range left {
-		_ = os.Remove(name) // it only takes space
-	}
-	d := &dirCaches{dir: dir, limits: limits, now: now}
-	return d, d.evict("")
-}
-
-func (d *dirCaches) path(key string) string { return filepath.Join(d.dir, key+cacheSuffix) }
-
-func (d *dirCaches) Open(_ context.Context, key string) (io.ReadCloser, error) {
-	f, err := os.Open(d.path(key))
-	if err != nil {
-		return nil, err
-	}
-	now := d.now()
-	_ = os.Chtimes(d.path(key), now, now) // else it goes a little too early
-	return f, nil
-}
-
-func (d *dirCaches) Put(_ context.Context, key string, content io.Reader) error {
-	f, err := os.CreateTemp(d.dir, "put-*")
-	if err != nil {
-		return storeError(err, "there is no place for the cache")
-	}
-	_, err = io.Copy(f, content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		now := d.now()
-		err = os.Chtimes(f.Name(), now, now)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), d.path(key))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return err
-	}
-	return d.evict(key)
-}
-
-// evict removes caches that were not used for long, and the least recently used
-// ones until all fit; never the one of the key.
-func (d *dirCaches) evict(key string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	entries, err := os.ReadDir(d.dir)
-	if err != nil {
-		return storeError(err, "the caches cannot be read")
-	}
-	var files []fs.FileInfo
-	var total int64
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !strings.HasSuffix(e.Name(), cacheSuffix) {
-			continue
-		}
-		files = append(files, info)
-		total += info.Size()
-	}
-	slices.SortFunc(files, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
-	for _, info := range files {
-		old := d.now().Sub(info.ModTime()) > d.limits.CacheAge
-		if info.Name() == key+cacheSuffix || !old && total <= d.limits.CacheTotal {
-			continue
-		}
-		if err := os.Remove(filepath.Join(d.dir, info.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return storeError(err, "a cache cannot be removed")
-		}
-		total -= info.Size()
-	}
-	return nil
 }

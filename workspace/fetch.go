@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
 )
@@ -38,23 +39,46 @@ func (c *Client) Fetch(ctx context.Context, f Fetched) error {
 		}
 	}
 	if f.Share != "" {
-		if err := c.fetch(ctx, "share", f.Share, filepath.Join(f.State, "share.json"), nil); err != nil {
+		if err := c.fetch(ctx, "share", f.Share, filepath.Join(f.State, shareState), nil); err != nil {
 			return err
 		}
 	}
 	if f.Cache == "" {
 		return nil
 	}
-	err := c.fetch(ctx, "cache", f.Cache, filepath.Join(f.State, "cache.json"), func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) })
-	if code := brigade.CodeOf(err); err != nil && (code == brigade.CodeInvalid || code == brigade.CodeTooLarge) {
-		c.opt.Notice("the cache is left out: " + err.Error()) // it is only a cache
-		if err := empty(f.Cache); err != nil {
-			return storeError(err, "the directory of the cache cannot be emptied")
-		}
-		return (baseline{}).write(filepath.Join(f.State, "cache.json"))
-	}
-	return err
+	return c.fetchCache(ctx, f)
 }
+
+// fetchCache brings the cache. What keeps it from coming keeps no job from
+// running: it is told in the job's log, at its end.
+func (c *Client) fetchCache(ctx context.Context, f Fetched) error {
+	patient, state := ctx, filepath.Join(f.State, cacheState)
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		patient, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+	}
+	err := c.fetch(patient, "cache", f.Cache, state, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) })
+	if err == nil || ctx.Err() != nil || brigade.CodeOf(err) == brigade.CodeCanceled {
+		return err
+	}
+	text := "the cache is left out: " + err.Error()
+	c.opt.Notice(text)
+	if err := empty(f.Cache); err != nil {
+		return storeError(err, "the directory of the cache cannot be emptied")
+	}
+	if err := os.WriteFile(filepath.Join(f.State, problemsState), []byte(text), 0o600); err != nil {
+		return storeError(err, "what went wrong cannot be noted")
+	}
+	return (baseline{}).write(state)
+}
+
+// Files in the directory of the state.
+const (
+	shareState    = "share.json"   // baseline of the build's storage
+	cacheState    = "cache.json"   // baseline of the cache
+	problemsState = "problems.txt" // what is to be told in the job's log
+)
 
 // fetch unpacks an archive into dir and writes what it held to state.
 func (c *Client) fetch(ctx context.Context, path, dir, state string, unzip func(io.Reader) (io.Reader, error)) error {
@@ -77,6 +101,9 @@ func (c *Client) fetch(ctx context.Context, path, dir, state string, unzip func(
 		}
 		if state == "" {
 			return nil
+		}
+		if status == restoredStatus {
+			seen = baseline{} // it is kept as a whole under the job's own key
 		}
 		return seen.write(state)
 	}})

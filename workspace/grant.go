@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -32,6 +33,9 @@ type JobGrant struct {
 	Attempt int    `json:"a,omitempty"`
 	Share   bool   `json:"s,omitempty"` // may use the build's storage
 	Cache   int64  `json:"c,omitempty"` // bytes of its cache; 0: it has none
+	// CacheKey and CacheRestore are those of brigade.JobCache.
+	CacheKey     string   `json:"k,omitempty"`
+	CacheRestore []string `json:"r,omitempty"`
 }
 
 // A token is "bw1.", the build's grant, for a job its grant, and a signature,
@@ -104,12 +108,16 @@ type grant struct {
 var errToken = brigade.Errorf(brigade.CodeDenied, "the workspace token is not valid").
 	WithHint("it has to come from this server, and its key must not have changed since")
 
+// maxToken is longer than any token, in bytes: most of a long one are keys of
+// caches.
+const maxToken = 16 << 10
+
 // verify reads a token. Every mistake in it gives the same error.
 func (s *Server) verify(token string, now time.Time) (grant, error) {
 	var g grant
 	text, ok := strings.CutPrefix(token, tokenPrefix)
 	parts := strings.Split(text, ".")
-	if !ok || len(token) > 4096 || len(parts) < 2 || len(parts) > 3 {
+	if !ok || len(token) > maxToken || len(parts) < 2 || len(parts) > 3 {
 		return g, errToken
 	}
 	mac := sign(s.opt.Key, parts[0])
@@ -168,7 +176,10 @@ func jobGrant(run brigade.JobRun, want Want) (JobGrant, error) {
 	if err != nil || size <= 0 {
 		return g, brigade.Errorf(brigade.CodeInvalid, "the cache size of job %q is not a size: %q", spec.Name, spec.Cache.Size).WithHint(`write it like "5Mi" or "2Gi"`)
 	}
-	g.Cache = size
+	if err := spec.Cache.Validate(); err != nil {
+		return g, fmt.Errorf("job %q: %w", spec.Name, err)
+	}
+	g.Cache, g.CacheKey, g.CacheRestore = size, spec.Cache.Key, spec.Cache.RestoreKeys
 	return g, nil
 }
 

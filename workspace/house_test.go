@@ -23,6 +23,7 @@ type house struct {
 	*testing.T
 	dir    string
 	limits workspace.Limits
+	caches workspace.Caches // nil: those of the directory
 	server *workspace.Server
 	front  *httptest.Server
 
@@ -46,7 +47,7 @@ func newHouse(t *testing.T, limits workspace.Limits) *house {
 // restart opens the directory anew, as another process would.
 func (h *house) restart() {
 	h.Helper()
-	server, err := workspace.New(workspace.Options{Dir: h.dir, Key: key, URL: h.front.URL, Limits: h.limits})
+	server, err := workspace.New(workspace.Options{Dir: h.dir, Key: key, URL: h.front.URL, Limits: h.limits, Caches: h.caches})
 	if err != nil {
 		h.Fatal(err)
 	}

@@ -55,6 +55,9 @@ func (c *Client) Save(ctx context.Context, from Saved) error {
 		defer cancel()
 	}
 	s := &saving{c: c}
+	if text, err := os.ReadFile(filepath.Join(from.State, problemsState)); from.State != "" && err == nil {
+		s.problem("%s", text)
+	}
 	if from.Outputs != "" {
 		s.outputs(early, from.Outputs)
 	}
@@ -216,7 +219,7 @@ func bare(err error) error {
 
 func (s *saving) share(ctx context.Context, from Saved) {
 	err := func() error {
-		before, err := readBaseline(filepath.Join(from.State, "share.json"))
+		before, err := readBaseline(filepath.Join(from.State, shareState))
 		if err != nil {
 			return storeError(err, "what the storage held before is not known")
 		}
@@ -258,7 +261,7 @@ func (s *saving) only(d *difference, what string) func(*packer) {
 
 func (s *saving) cache(ctx context.Context, from Saved, size int64) {
 	err := func() error {
-		before, err := readBaseline(filepath.Join(from.State, "cache.json"))
+		before, err := readBaseline(filepath.Join(from.State, cacheState))
 		if err != nil {
 			before = baseline{} // then it is sent as a whole
 		}

@@ -135,7 +135,7 @@ func New(opt Options) (*Server, error) {
 		return nil, storeError(err, "the workspace's directory cannot be tidied")
 	}
 	if s.caches == nil {
-		caches, err := newDirCaches(filepath.Join(opt.Dir, "cache"), opt.Limits, opt.Now)
+		caches, err := DirCaches(filepath.Join(opt.Dir, "cache"), opt.Limits, opt.Now)
 		if err != nil {
 			return nil, err
 		}

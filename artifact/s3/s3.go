@@ -3,6 +3,8 @@
 //
 //	<prefix>/<build>/<job>/<name>
 //
+// and caches of jobs in the same way, see Caches.
+//
 // It is the only importer of the S3 client. Nothing but the Options says where
 // the bucket is and who may use it: no environment, no file of a user.
 package s3
@@ -78,7 +80,7 @@ func Open(o Options) (*Store, error) {
 	}
 	for name, value := range map[string]string{"bucket": o.Bucket, "access key": o.AccessKey, "secret key": o.SecretKey} {
 		if value == "" {
-			return nil, brigade.Errorf(brigade.CodeUsage, "the bucket of artifacts has no %s", name)
+			return nil, brigade.Errorf(brigade.CodeUsage, "the object store needs to know its %s", name)
 		}
 	}
 	lookup := minio.BucketLookupDNS
@@ -90,7 +92,7 @@ func Open(o Options) (*Store, error) {
 		Transport: o.Transport, Region: cmp.Or(o.Region, "us-east-1"), BucketLookup: lookup, MaxRetries: retries,
 	})
 	if err != nil {
-		return nil, brigade.Errorf(brigade.CodeUsage, "the bucket of artifacts cannot be used: %w", err)
+		return nil, brigade.Errorf(brigade.CodeUsage, "the object store cannot be used: %w", err)
 	}
 	s := &Store{client: client, bucket: o.Bucket, uploads: make(chan struct{}, cmp.Or(max(0, o.Uploads), 4))}
 	if s.prefix = strings.Trim(o.Prefix, "/"); s.prefix != "" {
@@ -106,7 +108,7 @@ func endpoint(address string) (host string, secure bool, err error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" || u.User != nil || u.RawQuery != "" {
-		return "", false, brigade.Errorf(brigade.CodeUsage, "the endpoint of the bucket of artifacts is not an address such as https://s3.example.org")
+		return "", false, brigade.Errorf(brigade.CodeUsage, "the endpoint of the object store is not an address such as https://s3.example.org")
 	}
 	return u.Host, u.Scheme == "https", nil
 }
@@ -140,6 +142,11 @@ func (s *Store) PutArtifact(ctx context.Context, buildID, jobID, name string, co
 	if err != nil {
 		return err
 	}
+	return s.put(ctx, key, name, content)
+}
+
+// put writes an object as a whole, or not at all. name is what people call it.
+func (s *Store) put(ctx context.Context, key, name string, content io.Reader) error {
 	select {
 	case s.uploads <- struct{}{}:
 		defer func() { <-s.uploads }()

@@ -15,14 +15,15 @@ import (
 	"github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/artifact"
 	"github.com/brigadecore/brigade/v3/artifact/artifacttest"
+	"github.com/brigadecore/brigade/v3/artifact/s3/s3test"
 )
 
 const fakeHost = "s3.example.test"
 
 // open returns a store in a fake service, whose name leads to it by tran.
-func open(t *testing.T, f *fake, secure, pathStyle bool, change ...func(*Options)) *Store {
+func open(t *testing.T, f *s3test.Service, secure, pathStyle bool, change ...func(*Options)) *Store {
 	t.Helper()
-	f.host, f.secure = fakeHost, secure
+	f.Host, f.Secure = fakeHost, secure
 	server := httptest.NewUnstartedServer(f)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of connections that were not needed
 	scheme := "http"
@@ -42,8 +43,8 @@ func open(t *testing.T, f *fake, secure, pathStyle bool, change ...func(*Options
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	o := Options{
-		Endpoint: scheme + "://" + fakeHost, Region: fakeRegion, Bucket: fakeBucket, Prefix: "/some where/", PathStyle: pathStyle,
-		AccessKey: fakeKey, SecretKey: fakeSecret, Transport: transport,
+		Endpoint: scheme + "://" + fakeHost, Region: s3test.Region, Bucket: s3test.Bucket, Prefix: "/some where/", PathStyle: pathStyle,
+		AccessKey: s3test.Key, SecretKey: s3test.Secret, Transport: transport,
 	}
 	for _, c := range change {
 		c(&o)
@@ -61,7 +62,7 @@ func TestContract(t *testing.T) {
 		"VirtualHostTLS": {true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			artifacttest.Run(t, func(t *testing.T) artifact.Store { return open(t, newFake(), c.secure, c.pathStyle) })
+			artifacttest.Run(t, func(t *testing.T) artifact.Store { return open(t, s3test.New(), c.secure, c.pathStyle) })
 		})
 	}
 }
@@ -72,7 +73,7 @@ func put(t *testing.T, s *Store, content string) error {
 }
 
 func TestCheck(t *testing.T) {
-	if err := open(t, newFake(), false, true).Check(t.Context()); err != nil {
+	if err := open(t, s3test.New(), false, true).Check(t.Context()); err != nil {
 		t.Errorf("a fine bucket: %v", err)
 	}
 	for name, c := range map[string]struct {
@@ -84,13 +85,13 @@ func TestCheck(t *testing.T) {
 		"region": {func(o *Options) { o.Region = "elsewhere" }, brigade.CodeDenied},
 		"bucket": {func(o *Options) { o.Bucket = "another" }, brigade.CodeStore},
 	} {
-		s := open(t, newFake(), true, true, c.change)
+		s := open(t, s3test.New(), true, true, c.change)
 		for call, err := range map[string]error{"Check": s.Check(t.Context()), "Put": put(t, s, "x")} {
 			var e *brigade.Error
 			if !errors.As(err, &e) || e.Code != c.code || e.Hint == "" {
 				t.Errorf("%s with a wrong %s: %v, want code %s and a hint", call, name, err, c.code)
 			}
-			if err != nil && strings.Contains(err.Error(), fakeSecret) {
+			if err != nil && strings.Contains(err.Error(), s3test.Secret) {
 				t.Errorf("the secret is in %v", err)
 			}
 		}
@@ -111,18 +112,18 @@ func TestCheck(t *testing.T) {
 }
 
 func TestServiceTroubles(t *testing.T) {
-	f := newFake()
+	f := s3test.New()
 	s := open(t, f, false, true)
-	f.fail = 2 // is tried again
+	f.Fail(2) // is tried again
 	if err := put(t, s, "x"); err != nil {
 		t.Errorf("a service that is slow for a moment: %v", err)
 	}
-	f.full = true
+	f.Fill()
 	var e *brigade.Error
 	if err := put(t, s, "x"); !errors.As(err, &e) || e.Code != brigade.CodeStore || !strings.Contains(e.Hint, "room") {
 		t.Errorf("a full service: %v", err)
 	}
-	gone := open(t, newFake(), false, true, func(o *Options) {
+	gone := open(t, s3test.New(), false, true, func(o *Options) {
 		o.Transport = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 			return nil, errors.New("no network here")
 		}}
@@ -133,26 +134,26 @@ func TestServiceTroubles(t *testing.T) {
 }
 
 func TestObjectsAndRequests(t *testing.T) {
-	f := newFake()
+	f := s3test.New()
 	s := open(t, f, false, false)
 	if err := put(t, s, "0123456789"); err != nil {
 		t.Fatal(err)
 	}
-	if _, there := f.objects["some where/01k/job-01k/a.txt"]; !there || len(f.requests) != 1 {
-		t.Errorf("a small artifact took %q", f.requests)
+	if made := f.Requests(); !slices.Contains(f.Objects(), "some where/01k/job-01k/a.txt") || len(made) != 1 {
+		t.Errorf("a small artifact took %q", made)
 	}
 	file, err := s.OpenArtifact(t.Context(), "01k", "job-01k", "a.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close() //nolint:errcheck // a test
-	f.requests = nil
+	f.Requests()
 	recorder := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Range", "bytes=4-6")
 	http.ServeContent(recorder, r, "a.txt", file.Modified, file)
-	if recorder.Code != http.StatusPartialContent || recorder.Body.String() != "456" || len(f.requests) != 1 {
-		t.Errorf("status %d, body %q, requests %q", recorder.Code, recorder.Body, f.requests)
+	if made := f.Requests(); recorder.Code != http.StatusPartialContent || recorder.Body.String() != "456" || len(made) != 1 {
+		t.Errorf("status %d, body %q, requests %q", recorder.Code, recorder.Body, made)
 	}
 	// Another artifact in its place is not mixed with what was read before.
 	if err := put(t, s, "abcdefghij"); err != nil {
@@ -167,20 +168,19 @@ func TestObjectsAndRequests(t *testing.T) {
 }
 
 func TestBrokenUploadsLeaveNoParts(t *testing.T) {
-	f := newFake()
+	f := s3test.New()
 	s := open(t, f, true, true)
 	broken := errors.New("broken")
 	err := s.PutArtifact(t.Context(), "01k", "job", "a", io.MultiReader(io.LimitReader(zeros{}, 20<<20), &brokenReader{broken}))
 	if !errors.Is(err, broken) {
 		t.Errorf("want the error of the content, got %v", err)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.uploads) != 0 || f.n != 1 {
-		t.Errorf("%d of %d uploads are left", len(f.uploads), f.n)
+	if begun, open := f.Uploads(); open != 0 || begun != 1 {
+		t.Errorf("%d of %d uploads are left", open, begun)
 	}
-	if !slices.ContainsFunc(f.requests, func(r string) bool { return strings.HasPrefix(r, "DELETE ") }) {
-		t.Errorf("nothing was taken back: %q", f.requests)
+	made := f.Requests()
+	if !slices.ContainsFunc(made, func(r string) bool { return strings.HasPrefix(r, "DELETE ") }) {
+		t.Errorf("nothing was taken back: %q", made)
 	}
 }
 

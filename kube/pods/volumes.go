@@ -98,6 +98,9 @@ func (r *Runner) addCache(p *plan) error {
 	if err != nil {
 		return err
 	}
+	if p.spec.Cache.Key != "" {
+		r.tell(p.run, brigade.StatePending, "its cache has no keys: here it is a volume, one for all keys; with --cache-storage workspace there is one for each")
+	}
 	p.mount(cacheVolume, p.spec.Cache.Path, claimed(name))
 	if r.opt.Cache == StorageRWO {
 		p.pod.Labels[labelCache] = labelValue(name)

@@ -246,6 +246,16 @@ export interface JobCache {
   size: string;
   /** Default `/mnt/brigade/cache`. */
   path: string;
+  /**
+   * What the cache is for, such as the checksum of a lock file: there is one
+   * cache for each key. Without keys there is one for all builds.
+   */
+  key?: string;
+  /**
+   * What else will do where there is no cache of that key: the newest whose key
+   * begins with the first of these that any begins with.
+   */
+  restoreKeys?: string[];
 }
 
 /** A directory that all jobs of a build share. */

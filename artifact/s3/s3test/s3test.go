@@ -1,4 +1,6 @@
-package s3
+// Package s3test is a small S3 service in memory, for tests of what keeps things
+// in a bucket. It checks the signature of every request, as a service does.
+package s3test
 
 import (
 	"bufio"
@@ -10,6 +12,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,25 +23,28 @@ import (
 	"time"
 )
 
+// What opens the one bucket that there is.
 const (
-	fakeBucket = "artifacts"
-	fakeRegion = "eu-test-1"
-	fakeKey    = "AKFAKE"
-	fakeSecret = "fake/secret+key"
+	Bucket = "artifacts"
+	Region = "eu-test-1"
+	Key    = "AKFAKE"
+	Secret = "fake/secret+key"
 )
 
-// fake is a small S3: one bucket in memory. It checks the signature of every
-// request, of its body too, as a service does.
-type fake struct {
-	host   string // of the service; a bucket in front of it is one, too
-	secure bool
+// Service is an S3 with one bucket. It is an http.Handler; its fields are to be
+// set before it serves. Make it with New.
+type Service struct {
+	Host   string // of the service; a bucket in front of it is one, too
+	Secure bool   // it is reached by https: bodies need no signature
+	// Now is when things are stored; default time.Now.
+	Now func() time.Time
 
 	mu       sync.Mutex
 	objects  map[string]stored
 	uploads  map[string]map[int][]byte
 	n        int
-	full     bool // answers that it has no room
-	fail     int  // so many requests fail first
+	full     bool
+	fail     int
 	requests []string
 }
 
@@ -48,8 +54,46 @@ type stored struct {
 	time time.Time
 }
 
-func newFake() *fake {
-	return &fake{objects: map[string]stored{}, uploads: map[string]map[int][]byte{}}
+// New returns a service whose bucket is empty.
+func New() *Service {
+	return &Service{objects: map[string]stored{}, uploads: map[string]map[int][]byte{}, Now: time.Now}
+}
+
+// Fill has it answer that it has no room.
+func (f *Service) Fill() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.full = true
+}
+
+// Fail has it fail for so many requests.
+func (f *Service) Fail(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = n
+}
+
+// Objects are the keys of what the bucket holds, in order.
+func (f *Service) Objects() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(maps.Keys(f.objects))
+}
+
+// Uploads says how many uploads of parts were begun, and are not over.
+func (f *Service) Uploads() (begun, open int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n, len(f.uploads)
+}
+
+// Requests returns the requests since the last call, each "METHOD /path?query".
+func (f *Service) Requests() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := f.requests
+	f.requests = nil
+	return all
 }
 
 type refusal struct {
@@ -57,7 +101,8 @@ type refusal struct {
 	code, text string
 }
 
-func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP implements http.Handler.
+func (f *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, refused := f.verify(r)
 	if refused == nil {
 		f.mu.Lock()
@@ -72,16 +117,16 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // where splits a request into bucket and key, of either style.
-func (f *fake) where(r *http.Request) (bucket, key string) {
+func (f *Service) where(r *http.Request) (bucket, key string) {
 	path := strings.TrimPrefix(r.URL.Path, "/")
-	if sub, ok := strings.CutSuffix(r.Host, "."+f.host); ok {
+	if sub, ok := strings.CutSuffix(r.Host, "."+f.Host); ok {
 		return sub, path
 	}
 	bucket, key, _ = strings.Cut(path, "/")
 	return bucket, key
 }
 
-func (f *fake) answer(w http.ResponseWriter, r *http.Request, body []byte) *refusal {
+func (f *Service) answer(w http.ResponseWriter, r *http.Request, body []byte) *refusal {
 	q := r.URL.Query()
 	f.requests = append(f.requests, r.Method+" "+r.URL.RequestURI())
 	if f.fail > 0 {
@@ -89,7 +134,7 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request, body []byte) *refu
 		return &refusal{http.StatusServiceUnavailable, "SlowDown", "later"}
 	}
 	bucket, key := f.where(r)
-	if bucket != fakeBucket {
+	if bucket != Bucket {
 		return &refusal{http.StatusNotFound, "NoSuchBucket", "no such bucket"}
 	}
 	if f.full && r.Method == http.MethodPut {
@@ -118,14 +163,14 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request, body []byte) *refu
 	return nil
 }
 
-func (f *fake) store(key string, data []byte) string {
+func (f *Service) store(key string, data []byte) string {
 	sum := md5.Sum(data)
 	etag := `"` + hex.EncodeToString(sum[:]) + `"`
-	f.objects[key] = stored{data, etag, time.Now()}
+	f.objects[key] = stored{data, etag, f.Now()}
 	return etag
 }
 
-func (f *fake) get(w http.ResponseWriter, r *http.Request, key string) *refusal {
+func (f *Service) get(w http.ResponseWriter, r *http.Request, key string) *refusal {
 	o, there := f.objects[key]
 	if !there {
 		if r.Method == http.MethodHead {
@@ -140,7 +185,7 @@ func (f *fake) get(w http.ResponseWriter, r *http.Request, key string) *refusal 
 	return nil
 }
 
-func (f *fake) upload(w http.ResponseWriter, r *http.Request, key string, q url.Values, body []byte) *refusal {
+func (f *Service) upload(w http.ResponseWriter, r *http.Request, key string, q url.Values, body []byte) *refusal {
 	id := q.Get("uploadId")
 	parts, there := f.uploads[id]
 	if !there {
@@ -182,7 +227,7 @@ func (f *fake) upload(w http.ResponseWriter, r *http.Request, key string, q url.
 }
 
 // list answers in pages of 7, so that paging is tested.
-func (f *fake) list(w http.ResponseWriter, q url.Values) *refusal {
+func (f *Service) list(w http.ResponseWriter, q url.Values) *refusal {
 	const page = 7
 	keys := make([]string, 0, len(f.objects))
 	for key := range f.objects {
@@ -222,7 +267,7 @@ var denied = &refusal{http.StatusForbidden, "SignatureDoesNotMatch", "the signat
 
 // verify checks a request as version 4 of the signatures has it, and returns
 // its body without the framing of signed chunks.
-func (f *fake) verify(r *http.Request) ([]byte, *refusal) {
+func (f *Service) verify(r *http.Request) ([]byte, *refusal) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, &refusal{http.StatusBadRequest, "IncompleteBody", err.Error()}
@@ -237,12 +282,12 @@ func (f *fake) verify(r *http.Request) ([]byte, *refusal) {
 	if !ours || len(stamp) < 8 {
 		return nil, denied
 	}
-	scope := strings.Join([]string{stamp[:8], fakeRegion, "s3", "aws4_request"}, "/")
-	if fields["Credential"] != fakeKey+"/"+scope {
+	scope := strings.Join([]string{stamp[:8], Region, "s3", "aws4_request"}, "/")
+	if fields["Credential"] != Key+"/"+scope {
 		return nil, &refusal{http.StatusForbidden, "InvalidAccessKeyId", "who is that"}
 	}
 	payload := r.Header.Get("X-Amz-Content-Sha256")
-	key := mac(mac(mac(mac([]byte("AWS4"+fakeSecret), stamp[:8]), fakeRegion), "s3"), "aws4_request")
+	key := mac(mac(mac(mac([]byte("AWS4"+Secret), stamp[:8]), Region), "s3"), "aws4_request")
 	toSign := "AWS4-HMAC-SHA256\n" + stamp + "\n" + scope + "\n" + sum([]byte(canonical(r, fields["SignedHeaders"], payload)))
 	signature := hex.EncodeToString(mac(key, toSign))
 	if signature != fields["Signature"] {
@@ -250,7 +295,7 @@ func (f *fake) verify(r *http.Request) ([]byte, *refusal) {
 	}
 	switch payload {
 	case "UNSIGNED-PAYLOAD":
-		if !f.secure && len(body) > 0 {
+		if !f.Secure && len(body) > 0 {
 			return nil, denied
 		}
 		return body, nil
