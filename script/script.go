@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
@@ -98,20 +99,24 @@ func (w *Worker) RunScript(ctx context.Context, run brigade.ScriptRun, host brig
 		ctx, cancel = context.WithTimeoutCause(ctx, run.Limits.Wall, over)
 		defer cancel()
 	}
-	done := make(chan ending, 1)
+	done, expired := make(chan ending, 1), make(chan struct{})
 	life := &lifecycle{run: run, host: host, now: w.opts.Now, modules: w.opts.Modules}
-	ctx, interrupted := context.WithCancelCause(ctx)
-	defer interrupted(nil)
-	go func() { done <- life.live(ctx, w.engineOptions(run, host)) }()
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	options := w.engineOptions(run, host)
+	options.Expired = sync.OnceFunc(func() { close(expired) })
+	go func() { done <- life.live(ctx, options) }()
 	select {
 	case end := <-done:
 		return end.result, end.err
+	case <-expired:
 	case <-ctx.Done():
 	}
 	return w.await(ctx, done)
 }
 
-// await waits for a script that was told to stop.
+// await waits for a script that was told to stop, or that was interrupted
+// because it computed for too long.
 func (w *Worker) await(ctx context.Context, done <-chan ending) (brigade.ScriptResult, error) {
 	patience := time.NewTimer(stuckAfter)
 	defer patience.Stop()
@@ -123,7 +128,11 @@ func (w *Worker) await(ctx context.Context, done <-chan ending) (brigade.ScriptR
 	if w.opts.Stuck != nil {
 		w.opts.Stuck()
 	}
-	return failed(stopped(context.Cause(ctx)))
+	if cause := context.Cause(ctx); cause != nil {
+		return failed(stopped(cause))
+	}
+	return failed(brigade.Errorf(brigade.CodeScriptLimit, "the script did not stop when told to: a single built-in call ran too long").
+		WithHint("look for a huge repeat, fill, join or regular expression"))
 }
 
 // ending is what became of a script.

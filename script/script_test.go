@@ -79,6 +79,32 @@ func TestAScriptThatIsStuckIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestACallThatNeverEndsIsGivenUp lets a script be inside a single call for
+// longer than it may compute, as a regular expression that backtracks for years
+// is: being interrupted does not end that.
+func TestACallThatNeverEndsIsGivenUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes as long as a script may take to stop")
+	}
+	told := make(chan struct{})
+	block := modules.Module{
+		Names: []string{"block"}, Source: "exports.forever = native.forever",
+		Native: func(*modules.Env) map[string]any { return map[string]any{"forever": func() { <-told }} },
+	}
+	w := New(Options{Modules: []modules.Module{block}, Stuck: func() { close(told) }})
+	run := benchRun("brigade.js", `require("block").forever()`)
+	run.Limits.Turn = 50 * time.Millisecond
+	_, err := w.RunScript(t.Context(), run, quietHost{})
+	if !errors.Is(err, &brigade.Error{Code: brigade.CodeScriptLimit}) {
+		t.Errorf("got %v", err)
+	}
+	select {
+	case <-told:
+	default:
+		t.Error("Stuck was not called")
+	}
+}
+
 // TestChecksGoToGitHub lets a notification of brigade-utils reach a server.
 func TestChecksGoToGitHub(t *testing.T) {
 	type request struct {

@@ -46,6 +46,9 @@ type Options struct {
 	// recursion.
 	Turn     time.Duration
 	MaxStack int
+	// Expired is told, from a goroutine of its own, that a turn took too long
+	// and that the script was therefore interrupted. It may be nil.
+	Expired func()
 	// Clock is the time of timers; nil for the machine's.
 	Clock loop.Clock
 	// Warn is told of constructs that the engine gets wrong. It may be nil.
@@ -134,7 +137,12 @@ func New(ctx context.Context, opts Options) *Engine {
 	e.fillEnv()
 	e.vm.SetMaxCallStackSize(e.opts.MaxStack)
 	e.vm.SetPromiseRejectionTracker(e.track)
-	e.turns.expired = func() { e.kill(errTurn) }
+	e.turns.expired = func() {
+		e.kill(errTurn)
+		if opts.Expired != nil {
+			opts.Expired()
+		}
+	}
 	e.prepareGlobals()
 	e.loader = newLoader(e)
 	e.unwatch = context.AfterFunc(ctx, func() { e.kill(context.Cause(ctx)) })
