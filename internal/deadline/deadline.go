@@ -11,6 +11,7 @@ import (
 type Deadline struct {
 	mu      sync.Mutex
 	at      time.Time
+	hurry   bool          // a later demand made it earlier
 	changed chan struct{} // closed when at changes; nil before anybody waits
 }
 
@@ -25,7 +26,7 @@ func (d *Deadline) Set(grace time.Duration) (first bool) {
 	if !first && !at.Before(d.at) {
 		return false
 	}
-	d.at = at
+	d.at, d.hurry = at, !first
 	if d.changed != nil {
 		close(d.changed)
 		d.changed = nil
@@ -48,11 +49,14 @@ func (d *Deadline) Left() time.Duration {
 }
 
 // Await waits until done is closed, which it reports, or the deadline and slack
-// have passed. Who demands an earlier end meanwhile does not wait for the slack.
+// have passed. Once somebody has demanded an earlier end, the slack is not given.
 // The deadline must have been set.
 func (d *Deadline) Await(done <-chan struct{}, slack time.Duration) bool {
 	for {
-		left, changed := d.watch()
+		left, hurry, changed := d.watch()
+		if hurry {
+			slack = 0
+		}
 		timer := time.NewTimer(left + slack)
 		select {
 		case <-done:
@@ -60,7 +64,6 @@ func (d *Deadline) Await(done <-chan struct{}, slack time.Duration) bool {
 			return true
 		case <-changed:
 			timer.Stop()
-			slack = 0
 		case <-timer.C:
 			return false
 		}
@@ -68,11 +71,11 @@ func (d *Deadline) Await(done <-chan struct{}, slack time.Duration) bool {
 }
 
 // watch returns the time left, and what is closed when that changes.
-func (d *Deadline) watch() (time.Duration, <-chan struct{}) {
+func (d *Deadline) watch() (left time.Duration, hurry bool, changed <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.changed == nil {
 		d.changed = make(chan struct{})
 	}
-	return time.Until(d.at), d.changed
+	return time.Until(d.at), d.hurry, d.changed
 }
