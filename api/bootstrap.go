@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,21 +23,52 @@ func Bootstrap(ctx context.Context, records brigade.Records, path string, now ti
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("read the token file: %w", err)
 	}
-	if err == nil {
-		known, err := knowsToken(ctx, records, strings.TrimSpace(string(text)))
-		if err != nil || known {
-			return "", errors.Join(err, os.Chmod(path, 0o600))
-		}
-	}
-	t, secret, err := NewToken(ctx, records, Token{Name: "local", Scopes: []Scope{ScopeAdmin}, CreatedBy: "first start"}, now)
+	secret, made, err := KeepToken(ctx, records, strings.TrimSpace(string(text)), Token{Name: "local", Scopes: []Scope{ScopeAdmin}, CreatedBy: "first start"}, now)
 	if err != nil {
 		return "", fmt.Errorf("make the first token: %w", err)
 	}
+	if made == "" {
+		return "", os.Chmod(path, 0o600)
+	}
 	if err := writeSecretFile(path, secret+"\n"); err != nil {
-		_, forget := records.DeleteRecords(ctx, KindToken, t.ID, true) // nobody has it
+		_, forget := records.DeleteRecords(ctx, KindToken, made, true) // nobody has it
 		return "", errors.Join(fmt.Errorf("write the token file: %w", err), forget)
 	}
-	return t.ID, nil
+	return made, nil
+}
+
+// KeepToken returns a token that does what t says: the one in text when that is
+// known, else a new one. made is the ID of a new one, else "".
+func KeepToken(ctx context.Context, records brigade.Records, text string, t Token, now time.Time) (secret, made string, err error) {
+	if text != "" {
+		known, err := knowsToken(ctx, records, text)
+		if err != nil || known {
+			return text, "", err
+		}
+	}
+	t, secret, err = NewToken(ctx, records, t, now)
+	return secret, t.ID, err
+}
+
+// ReplaceTokens forgets the tokens with t's name and maker, other than the one
+// with the ID kept: they were lost.
+func ReplaceTokens(ctx context.Context, records brigade.Records, t Token, kept string) error {
+	for before := ""; ; {
+		page, err := records.ListRecords(ctx, KindToken, brigade.RecordQuery{Before: before, Limit: 1000})
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, r := range page {
+			before = r.Key
+			var old Token
+			if json.Unmarshal(r.Data, &old) != nil || r.Key == kept || old.Name != t.Name || old.CreatedBy != t.CreatedBy {
+				continue
+			}
+			if _, err := records.DeleteRecords(ctx, KindToken, r.Key, true); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // knowsToken reports whether the token would be accepted.

@@ -37,6 +37,7 @@ type clusterSite struct {
 	store   *kubestore.Store
 	workers *worker.Worker
 	files   *workspace.Server // nil: there is none
+	shared  bool              // the token for those who may read Secrets is there
 
 	wired chan struct{} // closed when the server works, or never will
 	once  sync.Once
@@ -174,12 +175,18 @@ func (k *clusterSite) workerOptions(ctx context.Context, s *Server) (worker.Opti
 // takeOver goes on with what the leader before ran: nobody else runs builds now.
 func (k *clusterSite) takeOver(ctx context.Context, s *Server) {
 	s.adopt(ctx, func(owner string) bool { return owner != s.owner && isProcess(owner) })
+	try, cancel := context.WithTimeout(ctx, sharePatience)
+	defer cancel()
+	k.shared = k.shareToken(try, s) == nil // or background goes on with it
 	k.ready(s)
 	k.sweepWorkspace(ctx, s)
 }
 
 // background cleans up, now and then.
 func (k *clusterSite) background(ctx context.Context, s *Server) {
+	var sharing sync.WaitGroup
+	sharing.Go(func() { k.keepSharing(ctx, s) })
+	defer sharing.Wait()
 	every := k.c.opt.Vacuum.Every
 	if every <= 0 {
 		return

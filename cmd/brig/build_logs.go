@@ -125,7 +125,7 @@ func (s *State) explainNoLog(ctx context.Context, b *backend, build *brigade.Bui
 	lines, err := b.ReadLog(ctx, brigade.LogQuery{BuildID: build.ID, Limit: 1})
 	if err == nil && len(lines) == 0 && build.State != brigade.StatePending {
 		fmt.Fprintln(s.Stderr, "Nothing is known of what the script logged: it has no pod. When it ran beside the controller, the\n"+
-			"controller's API has its log: give a token of it with --token-file or BRIGADE_TOKEN. -j prints the jobs' logs.")
+			"controller's API has its log, and cannot be reached, or you lack a right to that: see brig check. -j prints the jobs' logs.")
 	}
 	return err
 }

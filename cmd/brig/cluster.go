@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"net"
-	"net/http"
 	"sync"
 	"time"
 
@@ -37,18 +35,20 @@ func (s *State) clusterBackend(ctx context.Context, t target) (*backend, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &clusterPlace{s: s, c: c, tails: map[string]*console.Tail{}}
+	p := &clusterPlace{s: s, c: c, at: t, tails: map[string]*console.Tail{}}
 	return &backend{Projects: c, Builds: c, Jobs: c, Logs: p, place: p, cluster: p, feed: p, at: t, Close: c.Close}, nil
 }
 
 // clusterPlace is an installation in a cluster.
 type clusterPlace struct {
-	s *State
-	c *console.Console
+	s  *State
+	c  *console.Console
+	at target
 
 	mu     sync.Mutex
 	client *client.Client // of the installation's API, once it was needed
 	failed time.Time      // when it could not be reached
+	shared sharedToken
 	tails  map[string]*console.Tail
 }
 
@@ -266,7 +266,7 @@ func (p *clusterPlace) AppendLog(ctx context.Context, lines []brigade.LogLine) e
 const apiRest = 10 * time.Second
 
 // ReadLog returns lines of a pod's log. That of a script without a pod is the
-// controller's to show, if a token is given.
+// controller's to show, to those with a token.
 func (p *clusterPlace) ReadLog(ctx context.Context, q brigade.LogQuery) ([]brigade.LogLine, error) {
 	lines, err := p.followed(ctx, q)
 	if err == nil && len(lines) == 0 {
@@ -275,14 +275,17 @@ func (p *clusterPlace) ReadLog(ctx context.Context, q brigade.LogQuery) ([]briga
 	if err != nil || len(lines) > 0 || q.JobID != "" {
 		return lines, err
 	}
-	if token, given, err := p.s.givenToken(); err != nil || !given || token == "" {
-		return nil, err
-	}
 	p.mu.Lock()
 	resting := p.s.Now().Sub(p.failed) < apiRest
 	p.mu.Unlock()
+	if resting {
+		return nil, nil
+	}
 	c, err := p.api()
-	if err != nil || resting {
+	if err != nil {
+		return nil, err
+	}
+	if token, err := p.token(ctx); err != nil || token == "" {
 		return nil, err
 	}
 	lines, err = c.ReadLog(ctx, q)
@@ -293,29 +296,4 @@ func (p *clusterPlace) ReadLog(ctx context.Context, q brigade.LogQuery) ([]briga
 		return nil, nil
 	}
 	return lines, err
-}
-
-// api is the installation's own API, reached through the cluster's API server.
-// It needs a token, as from everywhere.
-func (p *clusterPlace) api() (*client.Client, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.client != nil {
-		return p.client, nil
-	}
-	c, err := p.connect()
-	p.client = c
-	return c, err
-}
-
-func (p *clusterPlace) connect() (*client.Client, error) {
-	token, _, err := p.s.givenToken()
-	if err != nil {
-		return nil, err
-	}
-	return client.New(client.Options{
-		URL: "http://" + p.c.Namespace() + ".brigade:7745", Token: token, Insecure: true, // it goes through the API server's TLS
-		Timeout: 30 * time.Second, Attempts: 2, UserAgent: "brig/" + versionInfo().Version,
-		HTTP: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return p.c.Dial(ctx, apiPort) }},
-	})
 }

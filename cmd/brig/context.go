@@ -99,7 +99,7 @@ func (s *State) listContexts() ([]listedContext, error) {
 			return nil, err
 		}
 		kept, ok := secrets[name]
-		list = append(list, listedContext{c, name == cmp.Or(v.Current, localContext), ok && sameServer(kept.Server, c.Server)})
+		list = append(list, listedContext{c, name == cmp.Or(v.Current, localContext), ok && kept.opens(s.filled(c))})
 	}
 	return list, nil
 }
@@ -186,7 +186,7 @@ server that needs a token, brig login makes the context, too.`,
 					return err
 				}
 				v.put(c)
-				if kept, ok := secrets[c.Name]; ok && !sameServer(kept.Server, c.Server) {
+				if kept, ok := secrets[c.Name]; ok && !kept.opens(c) {
 					delete(secrets, c.Name) // they are for another one
 				}
 				if use {

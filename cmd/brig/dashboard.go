@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/kube/console"
 )
 
 func newDashboard(s *State) *cobra.Command {
@@ -21,7 +22,9 @@ func newDashboard(s *State) *cobra.Command {
 		Use: "dashboard", Short: "Reach a cluster's dashboard from this machine", GroupID: "work",
 		Long: `Reach the dashboard of an installation in a cluster, and its API, from this
 machine: until Ctrl-C a port of this machine leads to the controller, through
-the cluster's API server. The API needs a token here as everywhere.
+the cluster's API server. The API needs a token here as everywhere: one that may
+read is in the Secret brigade-api-token. An API with TLS has it here, too; its
+certificate is for another name, so browsers warn.
 
 With a server, which is reached without this, its dashboard is opened.`,
 		Example: "  brig dashboard -n brigade\n  brig dashboard --port 9000 --open-dashboard=false\n  brig login http://127.0.0.1:8081      in another terminal, to use the API",
@@ -58,10 +61,9 @@ func (s *State) dashboard(t target, port, remote int, pod string, open bool) err
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	if pod == "" {
-		if _, err := c.Leader(ctx); err != nil {
-			return err
-		}
+	scheme, err := dashboardScheme(ctx, c, pod, remote)
+	if err != nil {
+		return err
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -70,7 +72,7 @@ func (s *State) dashboard(t target, port, remote int, pod string, open bool) err
 	if err != nil {
 		return brigade.Errorf(brigade.CodeUnavailable, "listen at port %d: %w", port, err)
 	}
-	address := "http://" + l.Addr().String() + "/"
+	address := scheme + "://" + l.Addr().String() + "/"
 	fmt.Fprintf(s.Stdout, "The dashboard of namespace %s is at %s until Ctrl-C\n", c.Namespace(), address)
 	if open && !s.headless() {
 		if err := s.openURL(address); err != nil {
@@ -82,4 +84,17 @@ func (s *State) dashboard(t target, port, remote int, pod string, open bool) err
 		return nil
 	}
 	return err
+}
+
+// dashboardScheme is http or https, as the port of the pod speaks.
+func dashboardScheme(ctx context.Context, c *console.Console, pod string, port int) (string, error) {
+	conn, secure, err := c.DialAPI(ctx, pod, port)
+	if err != nil {
+		return "", err
+	}
+	_ = conn.Close()
+	if secure {
+		return "https", nil
+	}
+	return "http", nil
 }

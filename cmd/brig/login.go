@@ -24,7 +24,7 @@ type loginFlags struct {
 func newLogin(s *State) *cobra.Command {
 	var f loginFlags
 	cmd := &cobra.Command{
-		Use: "login [URL]", Short: "Log in to a server, and work there from now on", GroupID: "setup",
+		Use: "login [URL]", Short: "Log in to a server or a cluster, and work there from now on", GroupID: "setup",
 		Long: `Log in to a server: what opens it is kept for this user, as a context that
 becomes the current one. Without an address it is the current context's server.
 
@@ -34,11 +34,16 @@ a code is shown instead that is confirmed in any browser; a token is still taken
 from --token-file. A server of this user on this machine needs neither.
 
 What is kept can be read by this user only, is sent to this server only, and is
-renewed as long as the provider allows. brig logout forgets it.`,
+renewed as long as the provider allows. brig logout forgets it.
+
+For a cluster, named by flags or the current context, the kubeconfig is what lets
+you in: it needs a token only for what the right to read the namespace's Secrets
+does not allow, such as brig token. That comes from --token-file.`,
 		Example: `  brig login https://ci.example.org
   brig login https://ci.example.org --token-file token.txt --name prod
   brig token create laptop --scope read -o json | jq -r .token | brig login https://ci.example.org
-  brig login http://127.0.0.1:7745       a server of one's own`,
+  brig login http://127.0.0.1:7745       a server of one's own
+  brig login -n brigade --name prod      a cluster`,
 		Args: args(cobra.MaximumNArgs(1)), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(_ *cobra.Command, argv []string) error {
 			if f.oidc && s.remote.tokenFile != "" {
@@ -57,6 +62,9 @@ renewed as long as the provider allows. brig logout forgets it.`,
 }
 
 func (s *State) login(ctx context.Context, f *loginFlags, argv []string) error {
+	if t, err := s.target(); len(argv) == 0 && s.remote.server == "" && err == nil && t.Kind == kindCluster {
+		return s.loginCluster(ctx, f, t)
+	}
 	c, err := s.loginContext(f, argv)
 	if err != nil {
 		return err
@@ -81,7 +89,15 @@ func (s *State) login(ctx context.Context, f *loginFlags, argv []string) error {
 	if err != nil {
 		return err
 	}
-	err = s.changeSettings(func(v *settings, secrets credentials) error {
+	if err := s.keepLogin(f, c, secret); err != nil {
+		return err
+	}
+	return s.tellLogin(f, c, c.Server, who)
+}
+
+// keepLogin makes a context of the place, with what opens it.
+func (s *State) keepLogin(f *loginFlags, c namedContext, secret credential) error {
+	return s.changeSettings(func(v *settings, secrets credentials) error {
 		v.put(c)
 		delete(secrets, c.Name)
 		if secret.Token != "" || secret.OIDC != nil {
@@ -92,10 +108,10 @@ func (s *State) login(ctx context.Context, f *loginFlags, argv []string) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(s.Stdout, "Logged in to %s as %s, who may: %s\n", c.Server, tui.Clean(who.Name, false), tui.Clean(mayDo(who), false))
+}
+
+func (s *State) tellLogin(f *loginFlags, c namedContext, where string, who *client.Identity) error {
+	fmt.Fprintf(s.Stdout, "Logged in to %s as %s, who may: %s\n", where, tui.Clean(who.Name, false), tui.Clean(mayDo(who), false))
 	if f.noUse {
 		return nil
 	}
@@ -257,7 +273,7 @@ func (s *State) logout(ctx context.Context, all bool, argv []string) error {
 		return contradiction("--all", "a context")
 	}
 	gone := credentials{}
-	files := map[string]string{}
+	files, places := map[string]string{}, map[string]string{}
 	err := s.changeSettings(func(v *settings, secrets credentials) error {
 		names := argv
 		switch {
@@ -279,7 +295,7 @@ func (s *State) logout(ctx context.Context, all bool, argv []string) error {
 			}
 			gone[name] = c
 			if i := v.index(name); i >= 0 {
-				files[name] = v.Contexts[i].CAFile
+				files[name], places[name] = v.Contexts[i].CAFile, v.Contexts[i].where()
 			}
 			delete(secrets, name)
 		}
@@ -292,7 +308,7 @@ func (s *State) logout(ctx context.Context, all bool, argv []string) error {
 		if c.OIDC != nil {
 			s.endLogin(ctx, c.OIDC, files[name])
 		}
-		fmt.Fprintf(s.Stdout, "Logged out of %s (context %s)\n", c.Server, name)
+		fmt.Fprintf(s.Stdout, "Logged out of %s (context %s)\n", cmp.Or(places[name], c.Server), name)
 	}
 	return nil
 }

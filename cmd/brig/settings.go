@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,6 +60,15 @@ func (c namedContext) where() string {
 		return strings.Join(parts, ", ")
 	}
 	return "this machine"
+}
+
+// address names the place that a credential is for.
+func (c namedContext) address() string {
+	if c.Kind != kindCluster {
+		return c.Server
+	}
+	at := url.URL{Scheme: "kubernetes", Path: "/" + c.Namespace, RawQuery: url.Values{"kubeconfig": {c.Kubeconfig}, "context": {c.KubeContext}}.Encode()}
+	return at.String()
 }
 
 // settings are the contexts of a person: the file config.yaml. It holds no

@@ -116,6 +116,15 @@ func (s *State) inCluster(t target) target {
 	return t
 }
 
+// filled is the context with what the environment says about a cluster.
+func (s *State) filled(c namedContext) namedContext {
+	if c.Kind == kindCluster {
+		c.Kubeconfig = cmp.Or(c.Kubeconfig, s.Getenv("KUBECONFIG"))
+		c.Namespace = cmp.Or(s.Getenv("BRIGADE_NAMESPACE"), c.Namespace)
+	}
+	return c
+}
+
 // remoteOptions are how the target's server is reached.
 func (s *State) remoteOptions(t target) (client.Options, error) {
 	o := client.Options{
@@ -179,14 +188,14 @@ func (s *State) credentialFor(t target) (name string, c credential, err error) {
 		return "", c, err
 	}
 	if c, ok := all[t.Name]; ok && t.Name != "" {
-		if sameServer(c.Server, t.Server) {
+		if c.opens(t.namedContext) {
 			return t.Name, c, nil
 		}
 		return "", credential{}, nil // the context leads elsewhere by now
 	}
 	var names []string
 	for name, c := range all {
-		if t.Name == "" && sameServer(c.Server, t.Server) {
+		if t.Name == "" && c.opens(t.namedContext) {
 			names = append(names, name)
 		}
 	}
@@ -195,6 +204,14 @@ func (s *State) credentialFor(t target) (name string, c credential, err error) {
 	}
 	name = slices.Min(names)
 	return name, all[name], nil
+}
+
+// opens reports whether the credential is for that place.
+func (c credential) opens(at namedContext) bool {
+	if at.Kind == kindCluster {
+		return c.Server == at.address()
+	}
+	return sameServer(c.Server, at.Server)
 }
 
 // sameServer reports whether two addresses are the same, however they are

@@ -196,6 +196,7 @@ defaultScript: |
       const hello = new Job("hello", "` + cluster.Busybox + `", ["echo hello $WHO"]);
       hello.env = { WHO: p.secrets.who };
       hello.streamLogs = true;
+      console.log("the script says hi");
       const result = await hello.run();
       if (!result.toString().includes("hello you")) throw new Error(result.toString());
     });
@@ -259,6 +260,7 @@ networkPolicy: {enabled: true}
 			t.Errorf("with a token the API says %s", out)
 		}
 	})
+	t.Run("a person follows", w.follow)
 	t.Run("files without volumes", func(t *testing.T) {
 		w := w
 		w.t, w.h.t = t, t

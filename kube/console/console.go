@@ -297,11 +297,13 @@ func (c *Console) Leader(ctx context.Context) (pod string, err error) {
 	return newest.Name, nil
 }
 
-// Dial connects to a port of the controller that leads.
-func (c *Console) Dial(ctx context.Context, port int) (net.Conn, error) {
-	pod, err := c.Leader(ctx)
-	if err != nil {
-		return nil, err
+// Dial connects to a port of a pod, "" for the controller that leads.
+func (c *Console) Dial(ctx context.Context, pod string, port int) (net.Conn, error) {
+	if pod == "" {
+		var err error
+		if pod, err = c.Leader(ctx); err != nil {
+			return nil, err
+		}
 	}
 	d, err := forward.New(c.client)
 	if err != nil {

@@ -48,6 +48,14 @@ const (
 	ComponentBuildStorage = "buildStorage"
 	ComponentJobCache     = "jobCache"
 	ComponentEventKey     = "event-key"
+	ComponentAPIToken     = "api-token"
+)
+
+// APITokenSecret is the Secret with the token for the API of those who may read
+// the namespace's Secrets, in APITokenKey.
+const (
+	APITokenSecret = "brigade-api-token"
+	APITokenKey    = "token"
 )
 
 // What v1 does not have: labels and annotations.
