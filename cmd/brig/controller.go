@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/app"
+	"github.com/brigadecore/brigade/v3/artifact/s3"
 	"github.com/brigadecore/brigade/v3/kube/cluster"
 )
 
@@ -27,7 +29,7 @@ type controllerFlags struct {
 	vcsImage, vcsCommand                                  string
 	jobs                                                  app.JobPods
 	files                                                 app.WorkspaceOptions
-	filesCA                                               string
+	filesCA, cacheStore, cacheTotal                       string
 	noOverlay                                             bool
 	vacuum                                                vacuumFlags
 	vacuumEvery                                           time.Duration
@@ -84,7 +86,7 @@ func (f *controllerFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.vcsImage, "vcs-image", "", "`image` that fetches the files of projects without a vcsSidecar; none by default, as in v1")
 	fl.StringVar(&f.vcsCommand, "vcs-command", "", "`command` of that image, such as \"brig vcs\"")
 	fl.StringVar(&f.jobs.BuildStorage, "build-storage", "pvc-rwx", "what the directory is that the jobs of a build share: pvc-rwx, pvc-rwo (jobs share a node), or workspace (no volume)")
-	fl.StringVar(&f.jobs.Cache, "cache-storage", "pvc-rwx", "what the caches of jobs are: pvc-rwx, pvc-rwo, or workspace")
+	fl.StringVar(&f.jobs.Cache, "cache-storage", "", "what the caches of jobs are: pvc-rwx, pvc-rwo, or workspace; default pvc-rwx, with --cache-store workspace")
 	fl.StringVar(&f.jobs.Source, "job-source", "sidecar", "how jobs get their build's files: sidecar (each clones) or workspace (one clone for all)")
 	f.registerWorkspace(fl)
 	fl.StringVar(&f.jobs.BuildStorageClass, "build-storage-class", "", "storage `class` of what jobs share, where their project names none")
@@ -114,6 +116,35 @@ func (f *controllerFlags) registerWorkspace(fl *pflag.FlagSet) {
 	fl.StringVar(&f.filesCA, "workspace-ca", "", "`file` of the authority that signed it, as PEM, for pods")
 	fl.StringVar(&f.files.URL, "workspace-url", "", "where pods reach it; default the address of this pod")
 	fl.StringVar(&f.jobs.WorkspaceImage, "workspace-image", "", "`image` of the containers beside jobs; default this program's own")
+	fl.StringVar(&f.cacheStore, "cache-store", "", "`bucket` that keeps the caches of jobs, such as s3://caches/brigade, at the service that --s3-endpoint names; default a directory of the workspace server")
+	fl.StringVar(&f.cacheTotal, "cache-total", "20Gi", "`size` of all caches with --cache-storage workspace: those go that were not used for longest")
+	fl.DurationVar(&f.files.CacheAge, "cache-age", 30*24*time.Hour, "how long ago a cache may have been used before it goes, with --cache-storage workspace")
+}
+
+// caches reads what the flags say of jobs' caches. service is where buckets are.
+func (f *controllerFlags) caches(service s3.Options) error {
+	total, err := bytesFlag("--cache-total", f.cacheTotal)
+	if err != nil {
+		return err
+	}
+	f.files.CacheTotal = total
+	if f.cacheStore == "" {
+		f.jobs.Cache = cmp.Or(f.jobs.Cache, "pvc-rwx")
+		return nil
+	}
+	u, err := url.Parse(f.cacheStore)
+	if err != nil || u.Scheme != "s3" || u.Host == "" || u.RawQuery != "" || u.User != nil {
+		return brigade.Errorf(brigade.CodeUsage, "--cache-store %q is not a bucket", f.cacheStore).WithHint("write it like s3://bucket or s3://bucket/prefix")
+	}
+	if f.jobs.Cache = cmp.Or(f.jobs.Cache, "workspace"); f.jobs.Cache != "workspace" {
+		return brigade.Errorf(brigade.CodeUsage, "--cache-store keeps no caches that are volumes (--cache-storage %s)", f.jobs.Cache).WithHint("leave out one of the two flags")
+	}
+	if service.AccessKey == "" || service.SecretKey == "" {
+		return brigade.Errorf(brigade.CodeUsage, "--cache-store needs the keys of its bucket").WithHint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+	}
+	f.files.Caches = service
+	f.files.Caches.Bucket, f.files.Caches.Prefix = u.Host, u.Path
+	return nil
 }
 
 // workspace reads what the flags say of the workspace server.
@@ -162,6 +193,9 @@ func (s *State) controllerOptions(f *controllerFlags) (app.ControllerOptions, er
 	f.worker = "process"
 	server, err := s.serverOptions(&f.serverFlags)
 	if err != nil {
+		return none, err
+	}
+	if err := f.caches(server.Bucket); err != nil {
 		return none, err
 	}
 	opt := app.ControllerOptions{

@@ -256,7 +256,7 @@ workerCommand: yarn start
 var cases = []struct{ name, chart, values string }{
 	{"defaults", "brigade", ``},
 	{"everything", "brigade", everything},
-	{"memory", "brigade", `{store: {type: memory}, controller: {replicas: 2}, kashti: {enabled: false}, vacuum: {enabled: false}, jobs: {vcsImage: NONE, overlay: [], source: workspace, cache: workspace}, networkPolicy: {enabled: true}}`},
+	{"memory", "brigade", `{store: {type: memory}, controller: {replicas: 2}, kashti: {enabled: false}, vacuum: {enabled: false}, jobs: {vcsImage: NONE, overlay: [], source: workspace, cache: workspace, cacheStore: "s3://caches/brigade", cacheTotal: 100Gi}, objectStore: {endpoint: "https://s3.example.org", region: eu-1, pathStyle: true, existingSecret: s3, artifacts: {bucket: kept, prefix: brigade}}, networkPolicy: {enabled: true}}`},
 	{"v1", "brigade", v1Values},
 	{"bare", "brigade", `{rbac: {enabled: false}, api: {enabled: false}, nameOverride: b, store: {persistence: {existingClaim: mine}}, image: {digest: "sha256:` + strings.Repeat("ab", 32) + `"}, worker: {serviceAccount: {create: false, name: mine}}}`},
 	{"project", "brigade-project", `{project: acme/app, cloneURL: "https://github.com/acme/app.git"}`},
@@ -354,6 +354,9 @@ func TestMistakes(t *testing.T) {
 		{"brigade", `{brigade-github-app: {enabled: true, github: {appID: 3}}}`, `the App's private key is needed`},
 		{"brigade", `{genericGateway: {enabled: true, ingress: {enabled: true}}}`, `name its hosts`},
 		{"brigade", `{cr: {enabled: true, httpRoute: {enabled: true}}}`, `name the Gateway`},
+		{"brigade", `{jobs: {cacheStore: "s3://caches"}}`, `set jobs.cache to workspace`},
+		{"brigade", `{jobs: {cacheStore: caches, cache: workspace}}`, `jobs/cacheStore`},
+		{"brigade", `{objectStore: {artifacts: {bucket: kept}}}`, `objectStore.existingSecret`},
 		{"brigade-project", `{}`, `--set project=acme/app`},
 		{"brigade-project", `{project: a, allowPrivilegedJobs: maybe}`, `allowPrivilegedJobs`},
 		{"brigade-project", `{project: a, github: {tocken: x}}`, `tocken`},

@@ -38,6 +38,30 @@
 {{- with $j.cacheStorageClass }}
 - --cache-storage-class={{ . }}
 {{- end }}
+{{- if eq $j.cache "workspace" }}
+- --cache-total={{ $j.cacheTotal }}
+- --cache-age={{ $j.cacheAge }}
+{{- end }}
+{{- with $j.cacheStore }}
+- --cache-store={{ . }}
+{{- end }}
+{{- if include "brigade.objectStore" . }}
+{{- with .Values.objectStore.endpoint }}
+- --s3-endpoint={{ . }}
+{{- end }}
+{{- with .Values.objectStore.region }}
+- --s3-region={{ . }}
+{{- end }}
+{{- if .Values.objectStore.pathStyle }}
+- --s3-path-style
+{{- end }}
+{{- with .Values.objectStore.artifacts.bucket }}
+- --s3-bucket={{ . }}
+{{- end }}
+{{- with .Values.objectStore.artifacts.prefix }}
+- --s3-prefix={{ . }}
+{{- end }}
+{{- end }}
 {{- with $j.serviceAccount }}
 - --job-service-account={{ . }}
 {{- end }}

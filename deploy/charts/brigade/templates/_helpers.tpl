@@ -167,7 +167,7 @@ annotations: {{- toYaml . | nindent 2 }}
 
 {{/* Not empty when files come to pods over the controller's workspace server. */}}
 {{- define "brigade.workspace" -}}
-{{- if has "workspace" (list .Values.jobs.source .Values.jobs.buildStorage .Values.jobs.cache) -}}yes{{- end -}}
+{{- if or .Values.jobs.artifacts (has "workspace" (list .Values.jobs.source .Values.jobs.buildStorage .Values.jobs.cache)) -}}yes{{- end -}}
 {{- end -}}
 
 {{/* A rule that lets ports in from peers: (list peers ports). */}}
@@ -177,5 +177,19 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with index . 0 }}
   from: {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end -}}
+
+{{/* Not empty when something is kept in the object store. */}}
+{{- define "brigade.objectStore" -}}
+{{- if or .Values.objectStore.artifacts.bucket .Values.jobs.cacheStore -}}yes{{- end -}}
+{{- end -}}
+
+{{/* The keys of the object store, for the controller alone. */}}
+{{- define "brigade.objectStoreEnv" -}}
+{{- $secret := .Values.objectStore.existingSecret | quote -}}
+{{- range list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN" }}
+- name: {{ . }}
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ . }}{{ if eq . "AWS_SESSION_TOKEN" }}, optional: true{{ end }}}}
 {{- end }}
 {{- end -}}
