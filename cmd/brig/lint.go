@@ -45,11 +45,13 @@ with --strict also when there is a warning.`,
 		RunE: func(_ *cobra.Command, argv []string) error {
 			ctx, release := s.untilInterrupted()
 			defer release()
-			found, err := s.lint(ctx, &f, argv)
-			if err != nil {
-				return err
-			}
-			return s.showFindings(&f, found)
+			return s.apart(ctx, &f.run, func(ctx context.Context) error {
+				found, err := s.lint(ctx, &f, argv)
+				if err != nil {
+					return err
+				}
+				return s.showFindings(&f, found)
+			})
 		},
 	}
 	triedFlags(cmd, &f.run)

@@ -16,13 +16,13 @@ import (
 	"github.com/brigadecore/brigade/v3/runner/process"
 )
 
-// TestMain is also the first stage of isolated jobs and, as "worker", the
-// process that runs scripts: the same program as brig.
+// TestMain is also the first stage of isolated jobs and, as "worker" or apart,
+// the process that runs scripts: the same program as brig.
 func TestMain(m *testing.M) {
 	if handled, code := process.InitMain(os.Args); handled {
 		os.Exit(code)
 	}
-	if len(os.Args) == 2 && os.Args[1] == "worker" {
+	if len(os.Args) == 2 && os.Args[1] == "worker" || os.Getenv(apartVariable) != "" {
 		os.Exit(Main(system()))
 	}
 	os.Exit(m.Run())

@@ -243,7 +243,7 @@ func (s *State) appOptions(f *runFlags) (app.Options, error) {
 // from elsewhere (--repo) does not get it.
 func (s *State) scriptEnv() map[string]string {
 	env := map[string]string{}
-	for _, pair := range s.Environ() {
+	for _, pair := range s.ownEnviron() {
 		if k, v, ok := strings.Cut(pair, "="); ok && k != "" {
 			env[k] = v
 		}

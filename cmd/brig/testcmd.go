@@ -68,10 +68,10 @@ does not load.`,
 		RunE: func(_ *cobra.Command, argv []string) error {
 			ctx, release := s.untilInterrupted()
 			defer release()
-			if f.watch {
+			if f.watch && !s.isApart() {
 				return s.testAgain(ctx, &f, argv)
 			}
-			return s.test(ctx, &f, argv)
+			return s.testOnce(ctx, &f, argv)
 		},
 	}
 	triedFlags(cmd, &f.run)
@@ -87,6 +87,10 @@ does not load.`,
 }
 
 var testColumns = columns[testResult]{name: func(r testResult) string { return r.Name }}
+
+func (s *State) testOnce(ctx context.Context, f *testFlags, named []string) error {
+	return s.apart(ctx, &f.run, func(ctx context.Context) error { return s.test(ctx, f, named) })
+}
 
 func (s *State) test(ctx context.Context, f *testFlags, named []string) error {
 	only, err := regexp.Compile(f.only)
@@ -300,7 +304,7 @@ func (s *State) testAgain(ctx context.Context, f *testFlags, named []string) err
 	}
 	for {
 		before := fingerprint(dir)
-		if err := s.test(ctx, f, named); err != nil {
+		if err := s.testOnce(ctx, f, named); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}

@@ -35,7 +35,8 @@ func triedFlags(cmd *cobra.Command, f *runFlags) {
 	fl.BoolVar(&f.frozen, "frozen", false, "fail when npm dependencies do not match brigade.lock")
 	_ = cmd.MarkFlagFilename("file", "js", "ts", "mjs", "mts", "cjs", "cts")
 	_ = cmd.MarkFlagDirname("source")
-	f.grace, f.scriptMemory, f.logCap, f.runner = time.Second, "512Mi", "10Mi", "dummy"
+	fl.StringVar(&f.scriptMemory, "script-memory", "512Mi", "memory the script may use")
+	f.grace, f.logCap, f.runner = time.Second, "10Mi", "dummy"
 }
 
 // tried finds the script that the flags name and installs its packages.

@@ -16,10 +16,10 @@ const (
 )
 
 // limitMemory bounds the memory of this process: the collector works harder
-// from four fifths of the limit on, a watch ends the process at the limit with
-// a clear message, and where the system has a hard limit, allocations beyond
-// it fail.
-func limitMemory(limit int64) error {
+// from four fifths of the limit on, a watch calls exceeded at the limit, which
+// ends the process with a clear message, and where the system has a hard limit,
+// allocations beyond it fail.
+func limitMemory(limit int64, exceeded func()) error {
 	if limit <= 0 {
 		return nil
 	}
@@ -27,11 +27,11 @@ func limitMemory(limit int64) error {
 	if err := hardLimit(2 * limit); err != nil { // with room for the watch to be first
 		return err
 	}
-	go watchMemory(limit)
+	go watchMemory(limit, exceeded)
 	return nil
 }
 
-func watchMemory(limit int64) {
+func watchMemory(limit int64, exceeded func()) {
 	sample := []metrics.Sample{
 		{Name: "/memory/classes/total:bytes"},
 		{Name: "/memory/classes/heap/released:bytes"},
@@ -40,8 +40,8 @@ func watchMemory(limit int64) {
 		metrics.Read(sample)
 		used := sample[0].Value.Uint64() - sample[1].Value.Uint64()
 		if used > uint64(limit) {
-			fmt.Fprintln(os.Stderr, memoryMessage)
-			os.Exit(2)
+			exceeded()
+			return
 		}
 		pause := 20 * time.Millisecond
 		if used > uint64(limit)/2 {
@@ -49,6 +49,12 @@ func watchMemory(limit int64) {
 		}
 		time.Sleep(pause)
 	}
+}
+
+// outOfMemory ends this process because its script needs too much.
+func outOfMemory() {
+	fmt.Fprintln(os.Stderr, memoryMessage)
+	os.Exit(2)
 }
 
 // Stuck ends this process because a script did not react to its interruption.

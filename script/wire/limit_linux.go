@@ -27,3 +27,7 @@ func hardLimit(bytes int64) error {
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
+
+// apartAttributes make the process end with its parent. It stays in the
+// terminal's foreground, and so it sees Ctrl-C, too.
+func apartAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

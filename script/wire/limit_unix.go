@@ -10,3 +10,6 @@ func hardLimit(int64) error { return nil }
 
 // childAttributes keep the terminal's Ctrl-C from the child: the parent decides.
 func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// apartAttributes are none: the process stays in the terminal's foreground.
+func apartAttributes() *syscall.SysProcAttr { return nil }

@@ -9,3 +9,6 @@ func hardLimit(int64) error { return nil }
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
+
+// apartAttributes are none: the process shares the console.
+func apartAttributes() *syscall.SysProcAttr { return nil }

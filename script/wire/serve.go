@@ -22,7 +22,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, worker brigade.Work
 	if first.Kind != kindRun || first.Run == nil {
 		return errors.New("the first frame is not a run")
 	}
-	if err := limitMemory(first.Run.Limits.Memory); err != nil {
+	if err := limitMemory(first.Run.Limits.Memory, outOfMemory); err != nil {
 		return fmt.Errorf("limit the memory: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -14,8 +14,12 @@ import (
 	"github.com/brigadecore/brigade/v3/script/wire"
 )
 
-// TestMain is also the child: WIRE_CHILD makes this program serve one script.
+// TestMain is also the child: WIRE_CHILD makes this program serve one script,
+// WIRE_APART makes it a command that runs apart.
 func TestMain(m *testing.M) {
+	if what := os.Getenv("WIRE_APART"); what != "" {
+		os.Exit(apartCommand(what))
+	}
 	if os.Getenv("WIRE_CHILD") != "" {
 		if err := wire.Serve(context.Background(), os.Stdin, os.Stdout, behaviours{}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
