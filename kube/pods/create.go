@@ -137,7 +137,7 @@ func (r *Runner) replace(ctx context.Context, run brigade.JobRun, old *corev1.Po
 }
 
 // goneAfter is how long a node may take to end a pod that was given a second.
-const goneAfter = 30 * time.Second
+const goneAfter = 90 * time.Second
 
 // delete deletes that very pod. One that is gone already is no error.
 func (r *Runner) delete(ctx context.Context, pod *corev1.Pod, grace int64) error {

@@ -137,7 +137,7 @@ func TestContract(t *testing.T) {
 		Image:        e2e.Busybox,
 		MissingImage: "localhost:1/nobody/nothing:1",
 		Has:          has,
-		BigOutput:    20 << 20,
+		BigOutput:    8 << 20, // more: TestLogOfSeveralFiles
 		Jobs:         20,
 		Parallel:     true,
 		Patience:     8 * time.Minute,
