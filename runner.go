@@ -72,6 +72,8 @@ type Exit struct {
 	Started time.Time // when its first instruction ran
 	Ended   time.Time
 	Outputs []byte // what the job wrote to the file at $BRIGADE_OUTPUT, at most MaxOutputsBytes
+	// Artifacts are those that the runner has kept by itself, without JobRun.Keep.
+	Artifacts []Artifact
 }
 
 // Attacher is a Runner that finds jobs again after the process that started

@@ -123,7 +123,7 @@ func (w *inside) runner() (*pods.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	opt.Workspace = files
+	opt.Workspace, opt.RemoteArtifacts = files, true
 	return pods.New(opt)
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -101,17 +102,27 @@ func mountsOf(list []workspace.Mount) []pods.Mount {
 	return mounts
 }
 
-// Collect hands over what the job left. What later jobs miss is an error.
-func (f PodFiles) Collect(ctx context.Context, run brigade.JobRun, _ pods.Want) ([]byte, []string, error) {
+// Collect hands over what the job left. A pod that has not brought all of it
+// home is lost, also when its job had done its work.
+func (f PodFiles) Collect(ctx context.Context, run brigade.JobRun, _ pods.Want) (pods.Collected, error) {
 	r, err := f.JobFiles.Collect(ctx, run)
+	c := pods.Collected{Outputs: r.Outputs, Artifacts: r.Kept(), Problems: r.Problems}
 	switch {
-	case err != nil:
 	case r.Failure != nil:
-		err = r.Failure
-	case !r.Reported:
-		r.Problems = append(r.Problems, "files: the sidecar of the job's pod was ended before it had brought all of them home")
+		c.Failure = r.Failure
+	case err == nil && !r.Reported:
+		c.Failure = brigade.Errorf(brigade.CodeJobLost, "its pod was ended before it had brought home all that it left").
+			WithHint("it can be run again; job.retry does so by itself")
 	}
-	return r.Outputs, r.Problems, err
+	return c, err
+}
+
+// laterArtifacts keep artifacts where the server does, which is opened later.
+type laterArtifacts struct{ s *Server }
+
+// PutArtifact implements workspace.Artifacts.
+func (a laterArtifacts) PutArtifact(ctx context.Context, buildID, jobID, name string, content io.Reader) error {
+	return a.s.artifacts.PutArtifact(ctx, buildID, jobID, name, content)
 }
 
 // workspaceKey names the Secret with the key of tokens.
@@ -152,7 +163,7 @@ func (k *clusterSite) openWorkspace(ctx context.Context, s *Server, opt *pods.Op
 	}
 	k.files, err = workspace.New(workspace.Options{
 		Dir: filepath.Join(s.opt.Dirs.State, "workspace"), Key: key, URL: url, CA: o.CA, Now: s.opt.Now, Log: s.opt.Log,
-		Caches: caches, Limits: workspace.Limits{CacheTotal: o.CacheTotal, CacheAge: o.CacheAge},
+		Caches: caches, Artifacts: laterArtifacts{s}, Limits: workspace.Limits{CacheTotal: o.CacheTotal, CacheAge: o.CacheAge},
 	})
 	if err != nil {
 		return err

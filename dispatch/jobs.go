@@ -156,6 +156,9 @@ func (x *jobRun) conclude(exit brigade.Exit, err error, truncated bool) {
 	j := x.job
 	j.ExitCode, j.Truncated, j.LogBytes = exit.Code, truncated, x.log.total
 	j.Outputs = parseOutputs(exit.Outputs)
+	for _, a := range exit.Artifacts {
+		addArtifact(j, a)
+	}
 	j.State = brigade.StateSucceeded
 	if err != nil {
 		j.State, j.Failure = brigade.StateFailed, x.r.maskError(asError(err))

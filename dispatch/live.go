@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 
 	brigade "github.com/brigadecore/brigade/v3"
 )
@@ -84,8 +85,15 @@ func (x *jobRun) keep(name string, size int64, content io.Reader) error {
 	}
 	x.r.mu.Lock()
 	defer x.r.mu.Unlock()
-	x.job.Artifacts = append(x.job.Artifacts, brigade.Artifact{Name: name, Size: counted.n, SHA256: hex.EncodeToString(sum.Sum(nil))})
+	addArtifact(x.job, brigade.Artifact{Name: name, Size: counted.n, SHA256: hex.EncodeToString(sum.Sum(nil))})
 	return nil
+}
+
+// addArtifact notes that an artifact is kept. That of an attempt before has made
+// room for it.
+func addArtifact(j *brigade.Job, a brigade.Artifact) {
+	others := slices.DeleteFunc(slices.Clone(j.Artifacts), func(old brigade.Artifact) bool { return old.Name == a.Name })
+	j.Artifacts = append(others, a)
 }
 
 type countingReader struct {

@@ -27,6 +27,14 @@ type Artifact struct {
 	Name string `json:"name"` // relative to the job's mountPath
 	Size int64  `json:"size"` // bytes
 	File string `json:"file"` // where it is kept, beside this
+	// SHA256 is its checksum once Options.Artifacts has it; "" before.
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// Artifacts keeps the artifacts of jobs for good.
+type Artifacts interface {
+	// PutArtifact keeps a file of a job. It reads content to its end.
+	PutArtifact(ctx context.Context, buildID, jobID, name string, content io.Reader) error
 }
 
 // artifactsDir is where the artifacts of one attempt of a job are.
@@ -161,10 +169,18 @@ func (b *build) openArtifact(jobID string, attempt int, a Artifact) (*os.File, e
 	return f, nil
 }
 
-func (s *Server) getArtifact(c *call) error {
+// postArtifact keeps an artifact for good, for a worker pod, and answers with
+// what is known of it then.
+func (s *Server) postArtifact(c *call) error {
+	if err := c.needBuild(); err != nil {
+		return err
+	}
 	id, attempt, err := c.whose()
 	if err != nil {
 		return err
+	}
+	if s.opt.Artifacts == nil {
+		return brigade.Errorf(brigade.CodeInvalid, "this workspace server keeps no artifacts")
 	}
 	list, err := c.build.artifacts(id, attempt)
 	if err != nil {
@@ -174,15 +190,52 @@ func (s *Server) getArtifact(c *call) error {
 	if err != nil || n < 0 || n >= len(list) {
 		return brigade.Errorf(brigade.CodeNotFound, "the job %s has no such artifact", id)
 	}
-	f, err := c.build.openArtifact(id, attempt, list[n])
+	a := list[n]
+	if a.SHA256 == "" {
+		if err := s.keepArtifact(c, id, attempt, &a); err != nil {
+			return err
+		}
+	}
+	writeJSON(c.w, http.StatusOK, a)
+	return nil
+}
+
+func (s *Server) keepArtifact(c *call, id string, attempt int, a *Artifact) error {
+	if a.Size > s.opt.Limits.Kept {
+		return brigade.Errorf(brigade.CodeTooLarge, "%d bytes are more than the %d an artifact may have", a.Size, s.opt.Limits.Kept)
+	}
+	f, err := c.build.openArtifact(id, attempt, *a)
 	if err != nil {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	c.w.Header().Set("Content-Type", "application/octet-stream")
-	c.w.Header().Set("Content-Length", strconv.FormatInt(list[n].Size, 10))
-	_, err = io.Copy(c.w, f)
-	return err
+	sum := sha256.New()
+	if err := s.opt.Artifacts.PutArtifact(c.ctx(), c.build.id, id, a.Name, io.TeeReader(&exactReader{r: f, left: a.Size}, sum)); err != nil {
+		return err
+	}
+	a.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	return c.build.keepFile(path.Join(artifactsDir(id, attempt), a.File+noteSuffix), func(to *os.File) error { return json.NewEncoder(to).Encode(a) })
+}
+
+// Kept are the artifacts of an attempt of a job that were kept for good.
+func (r *Result) Kept() []brigade.Artifact {
+	var list []brigade.Artifact
+	for _, a := range r.Artifacts {
+		if a.SHA256 != "" {
+			list = append(list, brigade.Artifact{Name: a.Name, Size: a.Size, SHA256: a.SHA256})
+		}
+	}
+	return list
+}
+
+// Left is what an attempt of a job has brought home so far. Nothing of a build
+// that is over is left.
+func (s *Server) Left(buildID, jobID string, attempt int) (Result, error) {
+	b, err := s.build(buildID)
+	if err != nil {
+		return Result{}, err
+	}
+	return s.result(b, jobID, attempt)
 }
 
 // Collect gives the artifacts that the job left to run.Keep and returns what
@@ -197,29 +250,27 @@ func (s *Server) Collect(ctx context.Context, run brigade.JobRun) (Result, error
 	if err != nil {
 		return result, err
 	}
-	return result, result.keep(ctx, run, func(_ int, a Artifact, take func(io.Reader) error) error {
-		f, err := b.openArtifact(run.Job.ID, run.Job.Attempt, a)
+	if run.Keep == nil {
+		return result, nil
+	}
+	return result, result.each(ctx, func(_ int, a *Artifact) error {
+		f, err := b.openArtifact(run.Job.ID, run.Job.Attempt, *a)
 		if err != nil {
 			return err
 		}
 		defer f.Close() //nolint:errcheck // it was only read
-		return take(f)
+		return run.Keep(a.Name, a.Size, &exactReader{r: f, left: a.Size})
 	})
 }
 
-// keep gives the artifacts to run.Keep.
-func (r *Result) keep(ctx context.Context, run brigade.JobRun, open func(n int, a Artifact, take func(io.Reader) error) error) error {
-	if run.Keep == nil {
-		return nil
-	}
-	for n, a := range r.Artifacts {
+// each calls keep for every artifact; what fails is a problem.
+func (r *Result) each(ctx context.Context, keep func(n int, a *Artifact) error) error {
+	for n := range r.Artifacts {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		err := open(n, a, func(content io.Reader) error {
-			return run.Keep(a.Name, a.Size, &exactReader{r: content, left: a.Size})
-		})
-		if err != nil {
+		a := &r.Artifacts[n]
+		if err := keep(n, a); err != nil {
 			r.Problems = append(r.Problems, fmt.Sprintf("artifacts: %s is not kept: %v", a.Name, err))
 		}
 	}

@@ -87,6 +87,8 @@ type request struct {
 	// length, -1 when it is not known.
 	body func(ctx context.Context) (io.ReadCloser, error)
 	size int64
+	// idle is how long the server may be silent; default ClientOptions.Idle.
+	idle time.Duration
 	// answer reads the answer; what it fails with because the connection broke
 	// is tried again. nil: it is thrown away.
 	answer func(status int, body io.Reader) error
@@ -132,7 +134,8 @@ func (c *Client) gaveUp(ctx context.Context, err error) error {
 func (c *Client) try(ctx context.Context, r request) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	idle := time.AfterFunc(c.opt.Idle, func() { cancel(os.ErrDeadlineExceeded) })
+	set(&r.idle, c.opt.Idle)
+	idle := time.AfterFunc(r.idle, func() { cancel(os.ErrDeadlineExceeded) })
 	defer idle.Stop()
 	target := c.base.JoinPath(r.path)
 	target.RawQuery = r.query.Encode()
@@ -145,7 +148,7 @@ func (c *Client) try(ctx context.Context, r request) error {
 		body = struct {
 			io.Reader
 			io.Closer
-		}{&movingReader{content, idle, c.opt.Idle}, content}
+		}{&movingReader{content, idle, r.idle}, content}
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, target.String(), body)
 	if err != nil {
@@ -174,7 +177,7 @@ func (c *Client) try(ctx context.Context, r request) error {
 	if r.answer == nil {
 		return nil
 	}
-	return connection(ctx, r.answer(answer.StatusCode, &movingReader{answer.Body, idle, c.opt.Idle}))
+	return connection(ctx, r.answer(answer.StatusCode, &movingReader{answer.Body, idle, r.idle}))
 }
 
 // movingReader notes that a transfer does not stand still.

@@ -30,7 +30,7 @@ const Prefix = "/workspace/v1/"
 //	PUT  outputs              what the job wrote to $BRIGADE_OUTPUT
 //	PUT  report               the sidecar has done what it could
 //	GET  results/{job}/{attempt}                  outputs and report of a job
-//	GET  results/{job}/{attempt}/artifacts/{n}    the nth of its artifacts
+//	POST results/{job}/{attempt}/artifacts/{n}    keeps the nth of its artifacts for good
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	add := func(method, path string, h func(*call) error) {
@@ -46,7 +46,7 @@ func (s *Server) routes() *http.ServeMux {
 	add("PUT", "outputs", s.putOutputs)
 	add("PUT", "report", s.putReport)
 	add("GET", "results/{job}/{attempt}", s.getResult)
-	add("GET", "results/{job}/{attempt}/artifacts/{n}", s.getArtifact)
+	add("POST", "results/{job}/{attempt}/artifacts/{n}", s.postArtifact)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	return mux
 }

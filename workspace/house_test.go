@@ -1,6 +1,8 @@
 package workspace_test
 
 import (
+	"context"
+	"io"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -24,6 +26,7 @@ type house struct {
 	dir    string
 	limits workspace.Limits
 	caches workspace.Caches // nil: those of the directory
+	kept   kept             // artifacts of worker pods
 	server *workspace.Server
 	front  *httptest.Server
 
@@ -32,7 +35,7 @@ type house struct {
 }
 
 func newHouse(t *testing.T, limits workspace.Limits) *house {
-	h := &house{T: t, dir: t.TempDir(), limits: limits}
+	h := &house{T: t, dir: t.TempDir(), limits: limits, kept: kept{}}
 	h.front = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		handler := h.handler
@@ -47,7 +50,7 @@ func newHouse(t *testing.T, limits workspace.Limits) *house {
 // restart opens the directory anew, as another process would.
 func (h *house) restart() {
 	h.Helper()
-	server, err := workspace.New(workspace.Options{Dir: h.dir, Key: key, URL: h.front.URL, Limits: h.limits, Caches: h.caches})
+	server, err := workspace.New(workspace.Options{Dir: h.dir, Key: key, URL: h.front.URL, Limits: h.limits, Caches: h.caches, Artifacts: h.kept})
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -59,6 +62,18 @@ func (h *house) serve(handler http.Handler) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.handler = handler
+}
+
+// kept are artifacts that were kept for good, by build, job and name.
+type kept map[string]string
+
+func (k kept) PutArtifact(_ context.Context, buildID, jobID, name string, content io.Reader) error {
+	text, err := io.ReadAll(content)
+	if err == nil && strings.HasPrefix(name, "refused") {
+		return brigade.Errorf(brigade.CodeStore, "there is no room")
+	}
+	k[buildID+" "+jobID+" "+name] = string(text)
+	return err
 }
 
 // run is a job of a build.

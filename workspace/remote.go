@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
 )
@@ -64,7 +65,11 @@ func (r *Remote) send(ctx context.Context, dir string) error {
 	return err
 }
 
-// Collect is Server.Collect over the network.
+// keepTime is how long the server may take to keep one artifact for good.
+const keepTime = 20 * time.Minute
+
+// Collect is Server.Collect over the network, except that the server keeps the
+// artifacts by itself: see Result.Kept.
 func (r *Remote) Collect(ctx context.Context, run brigade.JobRun) (Result, error) {
 	var result Result
 	at := "results/" + url.PathEscape(run.Job.ID) + "/" + strconv.Itoa(run.Job.Attempt)
@@ -75,9 +80,12 @@ func (r *Remote) Collect(ctx context.Context, run brigade.JobRun) (Result, error
 	if err != nil {
 		return result, err
 	}
-	return result, result.keep(ctx, run, func(n int, _ Artifact, take func(io.Reader) error) error {
-		return r.client.do(ctx, request{method: http.MethodGet, path: at + "/artifacts/" + strconv.Itoa(n), answer: func(_ int, body io.Reader) error {
-			return take(body)
+	return result, result.each(ctx, func(n int, a *Artifact) error {
+		if a.SHA256 != "" {
+			return nil
+		}
+		return r.client.do(ctx, request{method: http.MethodPost, path: at + "/artifacts/" + strconv.Itoa(n), idle: keepTime, answer: func(_ int, body io.Reader) error {
+			return json.NewDecoder(body).Decode(a)
 		}})
 	})
 }

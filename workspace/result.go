@@ -26,7 +26,8 @@ type Result struct {
 	// a cache that was too large.
 	Problems []string `json:"problems,omitempty"`
 	// Failure is why the job failed although its container did not: what it
-	// put into the build's storage is not there for later jobs.
+	// put into the build's storage is not there for later jobs, or its outputs
+	// are not.
 	Failure *brigade.Error `json:"failure,omitempty"`
 	// Outputs is what the job wrote to $BRIGADE_OUTPUT.
 	Outputs []byte `json:"outputs,omitempty"`

@@ -107,7 +107,7 @@ func (c *Client) put(ctx context.Context, path string, text []byte) error {
 func (s *saving) outputs(ctx context.Context, dir string) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		s.problem("outputs: %v", err)
+		s.fail("the outputs of the job were not kept", err)
 		return
 	}
 	defer root.Close() //nolint:errcheck // it was only read
@@ -124,7 +124,7 @@ func (s *saving) outputs(ctx context.Context, dir string) {
 		err = s.c.put(ctx, "outputs", text)
 	}
 	if err != nil {
-		s.problem("outputs: %v", err)
+		s.fail("the outputs of the job were not kept", bare(err))
 	}
 }
 
@@ -233,16 +233,25 @@ func (s *saving) share(ctx context.Context, from Saved) {
 		r := request{method: http.MethodPost, path: "share", query: url.Values{"upload": {rand.Text()}}}
 		return s.c.send(ctx, r, from.Share, s.only(d, "build storage"), d.gone, false)
 	}()
-	if err == nil {
-		return
+	if err != nil {
+		s.fail("what the job left in the build's storage was not kept", err)
 	}
-	code := brigade.CodeOf(err)
-	s.report.Failure = brigade.Errorf(code, "what the job left in the build's storage was not kept: %v", err)
+}
+
+// fail reports what later jobs miss: the job has failed. Of several reasons the
+// first counts, the others are told.
+func (s *saving) fail(what string, err error) {
+	failure := brigade.Errorf(brigade.CodeOf(err), "%s: %v", what, err)
 	var e *brigade.Error
 	if errors.As(err, &e) {
-		s.report.Failure.Hint = e.Hint
+		failure.Hint = e.Hint
 	}
-	s.c.opt.Notice(s.report.Failure.Message)
+	if s.report.Failure != nil {
+		s.problem("%s", failure.Message)
+		return
+	}
+	s.report.Failure = failure
+	s.c.opt.Notice(failure.Message)
 }
 
 // only packs what changed.

@@ -41,9 +41,12 @@ type Options struct {
 	CA string
 	// Caches keeps the caches of jobs. nil: the directory does.
 	Caches Caches
-	Limits Limits
-	Log    *slog.Logger     // nil: nothing is logged
-	Now    func() time.Time // nil: time.Now
+	// Artifacts keeps the artifacts of jobs that worker pods run. nil: those
+	// have none.
+	Artifacts Artifacts
+	Limits    Limits
+	Log       *slog.Logger     // nil: nothing is logged
+	Now       func() time.Time // nil: time.Now
 }
 
 // Limits bound what the server keeps and does at once. Zero means the default.
@@ -55,6 +58,7 @@ type Limits struct {
 	Source     int64         // bytes of a source tree that a worker sends; default 10 GiB
 	Artifact   int64         // bytes of one artifact; default 5 GiB
 	Artifacts  int64         // bytes of all artifacts of a build; default 20 GiB
+	Kept       int64         // bytes of one artifact that is kept for good for a worker pod; default 1 GiB
 	Files      int           // in one tree; default 500,000
 	Transfers  int           // uploads at once, further ones wait; default 32
 	Idle       time.Duration // without a byte, after which a transfer is broken off; default 2 minutes
@@ -68,6 +72,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Source, 10<<30)
 	set(&l.Artifact, 5<<30)
 	set(&l.Artifacts, 20<<30)
+	set(&l.Kept, 1<<30)
 	set(&l.Files, 500_000)
 	set(&l.Transfers, 32)
 	set(&l.Idle, 2*time.Minute)

@@ -3,11 +3,14 @@ package workspace_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +78,7 @@ func TestArtifactsAndOutputs(t *testing.T) {
 }
 
 func TestWorkerPods(t *testing.T) {
-	h := newHouse(t, workspace.Limits{})
+	h := newHouse(t, workspace.Limits{Kept: 100})
 	token, err := h.server.BuildToken(workspace.GrantFor(&brigade.Build{ID: "b1"}, brigade.NewProject("acme/app")))
 	if err != nil {
 		t.Fatal(err)
@@ -88,15 +91,7 @@ func TestWorkerPods(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("cloned by the worker"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	kept := map[string]string{}
-	r := run("b1", "a", storage, func(r *brigade.JobRun) {
-		r.Source, r.Job.Spec.Artifacts = dir, []string{"*"}
-		r.Keep = func(name string, _ int64, content io.Reader) error {
-			text, err := io.ReadAll(content)
-			kept[name] = string(text)
-			return err
-		}
-	})
+	r := run("b1", "a", storage, func(r *brigade.JobRun) { r.Source, r.Job.Spec.Artifacts = dir, []string{"*"} })
 	told, err := remote.Prepare(t.Context(), r, workspace.Wants(r))
 	if err != nil {
 		t.Fatal(err)
@@ -108,14 +103,59 @@ func TestWorkerPods(t *testing.T) {
 	}
 	p.fetch()
 	p.write("/src/made", "made")
+	p.write("/src/refused", "x")
+	p.write("/src/large", strings.Repeat("x", 101))
 	if err := p.client.Save(t.Context(), p.saved()); err != nil {
 		t.Fatal(err)
 	}
-	result, err := remote.Collect(t.Context(), r)
-	if err != nil || !result.Reported {
-		t.Fatalf("%+v %v", result, err)
+	want := []brigade.Artifact{
+		{Name: "file", Size: 20, SHA256: sum("cloned by the worker")}, {Name: "made", Size: 4, SHA256: sum("made")},
 	}
-	same(t, "artifacts", kept, map[string]string{"file": "cloned by the worker", "made": "made"})
+	for _, when := range []string{"first", "again", "after a restart"} {
+		result, err := remote.Collect(t.Context(), r)
+		if err != nil || !result.Reported || len(result.Problems) != 2 {
+			t.Fatalf("%s: %+v %v", when, result, err)
+		}
+		if got := result.Kept(); !slices.Equal(got, want) {
+			t.Errorf("%s: kept %+v, want %+v", when, got, want)
+		}
+		if told := strings.Join(result.Problems, "\n"); !strings.Contains(told, "large is not kept: 101 bytes are more than the 100") || !strings.Contains(told, "refused is not kept: there is no room") {
+			t.Errorf("%s: %q", when, told)
+		}
+		if left, err := h.server.Left("b1", r.Job.ID, 1); err != nil || !slices.Equal(left.Kept(), want) {
+			t.Errorf("%s: left is %+v, %v", when, left, err)
+		}
+		h.restart()
+	}
+	same(t, "artifacts", h.kept, map[string]string{"b1 a-b1 file": "cloned by the worker", "b1 a-b1 made": "made"})
+	// A job cannot keep anything for good, and no worker what is another build's.
+	for token, status := range map[string]int{told.Token: http.StatusForbidden, h.server.Token("b2"): http.StatusNotFound, token: http.StatusOK} {
+		if got, text := h.ask("POST", "results/"+r.Job.ID+"/1/artifacts/0", token, nil); got != status {
+			t.Errorf("answered %d %s, want %d", got, text, status)
+		}
+	}
+}
+
+func sum(text string) string {
+	s := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(s[:])
+}
+
+// TestOutputsThatDoNotComeHome make the job fail, as storage does.
+func TestOutputsThatDoNotComeHome(t *testing.T) {
+	h := newHouse(t, workspace.Limits{})
+	p := h.pod(run("b1", "a", cached("1Mi")))
+	p.fetch()
+	output := p.told.JobEnv[workspace.OutputEnv]
+	p.write(output, "x=1")
+	if got := p.save(); got.Failure != nil || string(got.Outputs) != "x=1" {
+		t.Fatalf("%+v", got)
+	}
+	p.remove(output)
+	p.write(output+"/odd", "a directory")
+	if got := p.save(); got.Failure == nil || !strings.Contains(got.Failure.Message, "the outputs of the job were not kept") || !got.Reported {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestBuildsEnd(t *testing.T) {

@@ -2,6 +2,7 @@ package pods
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -68,7 +69,7 @@ func (x *execution) watch() {
 
 // nodeAnswers is how long a node may take beyond the grace time of a pod that
 // was deleted before it counts as lost.
-const nodeAnswers = time.Minute
+const nodeAnswers = 2 * time.Minute
 
 // await waits until the job has ended, or is lost. leaving says that the pod is
 // being deleted, or is gone.
@@ -84,7 +85,7 @@ func (x *execution) await() (got reading, leaving bool) {
 			return x.stoppedAs(got), leaving
 		case got.ended:
 			return got, leaving
-		case gone && x.stop.Passing():
+		case (gone || late) && x.stop.Passing():
 			return x.stoppedAs(got), leaving
 		case gone:
 			got.err = lostErr(name, or(disruption(pod), "somebody has deleted its pod"))
@@ -141,9 +142,10 @@ func (x *execution) outputs(message []byte) []byte {
 	return message
 }
 
-// collect gets home what the pod's sidecar has brought to the workspace.
+// collect gets home what the pod's sidecar has brought to the workspace. What
+// later jobs miss then makes the job fail, should it not have failed already.
 func (x *execution) collect() {
-	if len(x.run.Job.Spec.Artifacts) > 0 && x.run.Keep != nil && x.r.opt.Workspace == nil {
+	if len(x.run.Job.Spec.Artifacts) > 0 && x.r.opt.Workspace == nil && x.r.keeps(x.run) {
 		x.problem("artifacts: this installation has no workspace server to keep them")
 	}
 	if x.pod.Annotations[annotationCollect] == "" || x.r.opt.Workspace == nil {
@@ -154,16 +156,35 @@ func (x *execution) collect() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
 	defer cancel()
-	outputs, problems, err := x.r.opt.Workspace.Collect(ctx, x.run, x.want)
-	if err != nil {
-		problems = append(problems, "files: "+err.Error())
-	}
+	got, err := x.r.opt.Workspace.Collect(ctx, x.run, x.want)
 	if x.want.Outputs {
-		x.exit.Outputs = outputs
+		x.exit.Outputs = got.Outputs
 	}
-	for _, p := range problems {
+	x.exit.Artifacts = got.Artifacts
+	for _, p := range got.Problems {
 		x.problem(p)
 	}
+	if err == nil {
+		err = got.Failure
+	}
+	if err == nil {
+		return
+	}
+	x.problem("files: " + err.Error())
+	if x.exit.Code == 0 {
+		x.err = filesErr(x.run.Job.Name, err)
+	}
+}
+
+// filesErr is the failure of a job whose container has done its work, and whose
+// files did not come home.
+func filesErr(job string, err error) error {
+	failure := brigade.Errorf(brigade.CodeOf(err), "job %q: %w", job, err)
+	var known *brigade.Error
+	if errors.As(err, &known) {
+		failure.Hint = known.Hint
+	}
+	return failure
 }
 
 // collectTimeout bounds how long the files of one job may take.

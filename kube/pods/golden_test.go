@@ -61,8 +61,8 @@ func (equipment) Equip(_ context.Context, run brigade.JobRun, want Want) (Equipm
 	return e, nil
 }
 
-func (equipment) Collect(context.Context, brigade.JobRun, Want) ([]byte, []string, error) {
-	return nil, nil, nil
+func (equipment) Collect(context.Context, brigade.JobRun, Want) (Collected, error) {
+	return Collected{}, nil
 }
 func (equipment) EndBuild(context.Context, string) error { return nil }
 

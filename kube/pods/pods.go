@@ -51,6 +51,9 @@ type Options struct {
 	// there is none, and no job's artifacts are kept.
 	Workspace      Workspace
 	WorkspaceImage string // what its containers run: the program's own image
+	// RemoteArtifacts says that who serves the workspace keeps artifacts,
+	// without JobRun.Keep.
+	RemoteArtifacts bool
 
 	// ServiceAccount is that of jobs that name none; "" is the namespace's
 	// default. ServiceAccounts is a regular expression for those they may

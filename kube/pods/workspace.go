@@ -17,12 +17,22 @@ type Workspace interface {
 	// comes over the workspace. It is asked again when the same attempt is
 	// started again, and answers with the same.
 	Equip(ctx context.Context, run brigade.JobRun, want Want) (Equipment, error)
-	// Collect hands the artifacts that the job left to run.Keep and returns
-	// its outputs. The pod's sidecar has ended by then. Problems are sentences
-	// for the job's log.
-	Collect(ctx context.Context, run brigade.JobRun, want Want) (outputs []byte, problems []string, err error)
+	// Collect hands the artifacts that the job left to run.Keep, or keeps them
+	// by itself, and returns what else the job left. The pod's sidecar has
+	// ended by then. An error means that this is not known: the job has failed.
+	Collect(ctx context.Context, run brigade.JobRun, want Want) (Collected, error)
 	// EndBuild drops what it kept for the build.
 	EndBuild(ctx context.Context, buildID string) error
+}
+
+// Collected is what a job left.
+type Collected struct {
+	Outputs   []byte
+	Artifacts []brigade.Artifact // those that the workspace has kept by itself
+	Problems  []string           // sentences for the job's log
+	// Failure is why the job has failed although its container has not: what
+	// it left for later jobs is not there.
+	Failure error
 }
 
 // Want says which of a job's files go over the workspace.
@@ -79,7 +89,7 @@ func (r *Runner) wants(run brigade.JobRun, spec brigade.JobSpec) Want {
 	w := Want{
 		Storage:   spec.Storage.Enabled && r.opt.BuildStorage == StorageWorkspace,
 		Cache:     spec.Cache.Enabled && r.opt.Cache == StorageWorkspace,
-		Artifacts: len(spec.Artifacts) > 0 && run.Keep != nil,
+		Artifacts: len(spec.Artifacts) > 0 && r.keeps(run),
 	}
 	if r.opt.Source == SourceWorkspace {
 		w.Source = spec.UseSource && cloneURL(run) != ""
@@ -89,6 +99,9 @@ func (r *Runner) wants(run brigade.JobRun, spec brigade.JobSpec) Want {
 	w.Outputs = w.Storage || w.Cache || w.Artifacts
 	return w
 }
+
+// keeps reports whether somebody keeps the artifacts of the job.
+func (r *Runner) keeps(run brigade.JobRun) bool { return run.Keep != nil || r.opt.RemoteArtifacts }
 
 // equip adds the equipment to the pod and its Secret.
 func (p *plan) equip(image string, e Equipment) {
