@@ -107,12 +107,35 @@ func keepValues(values []string) []string {
 	return kept
 }
 
-// keepBody returns the body when it can be delivered again as it came.
-func keepBody(body []byte) string {
+// keepBody returns the body when it can be delivered again as it came, but a
+// form without its fields that are secrets, such as the token of Slack.
+func keepBody(body []byte, contentType string) string {
 	if len(body) > maxKeptBody || !utf8.Valid(body) {
 		return ""
 	}
-	return string(body)
+	kind, _, _ := strings.Cut(contentType, ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") || strings.HasPrefix(strings.TrimSpace(string(body)), "{") {
+		return string(body) // also JSON that says it is a form
+	}
+	var kept []string
+	for field := range strings.SplitSeq(string(body), "&") {
+		name, _, is := strings.Cut(field, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if !is || !hiding.MatchString(name) {
+			kept = append(kept, field)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+// projectIn is the project that a path names.
+func projectIn(path map[string]string) string {
+	if org, repo := path["org"], path["repo"]; org != "" && repo != "" {
+		return org + "/" + repo
+	}
+	return path["project"]
 }
 
 // typesOf are the types of the events, each once, at most 20.

@@ -45,7 +45,7 @@ func concurrencyKey(ctx context.Context, filters *filter.Set, p *brigade.Project
 	case p.Concurrency.Key == "":
 		return keyOfAll, ""
 	}
-	key, err := filters.Text(ctx, p.Concurrency.Key, filter.NewInput(e), p)
+	key, err := filters.Text(ctx, p.Concurrency.Key, filter.NewInput(e).Of(p), p)
 	if err != nil {
 		return unknownKey + e.Type, "the concurrency key is not known, so it waits for others of its type: " + cut(err.Error(), maxTitle)
 	}

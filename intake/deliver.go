@@ -58,17 +58,42 @@ type accepted struct {
 	Repeat bool     `json:"repeat,omitempty"`
 }
 
+// buildsHeader names the builds of a success answer, up to maxNamed of them: a
+// gateway's own answer may have no place for them, such as those of v1.
+const (
+	buildsHeader = "Brigade-Builds"
+	maxNamed     = 100
+)
+
 // or is the gateway's own success answer, when it has one.
 func (a answer) or(r *brigade.Reading, builds []*brigade.Build) answer {
+	a.header = r.Header
 	if r.Answer != nil {
 		status, body := r.Answer(builds)
 		if status >= 200 && status <= 599 {
 			a.status = status
 		}
 		a.body = body
+		a.header = withBuilds(r.Header, builds)
 	}
-	a.header = r.Header
 	return a
+}
+
+// withBuilds are the headers with the IDs of the builds.
+func withBuilds(header http.Header, builds []*brigade.Build) http.Header {
+	if len(builds) == 0 {
+		return header
+	}
+	var ids []string
+	for _, b := range builds[:min(len(builds), maxNamed)] {
+		ids = append(ids, b.ID)
+	}
+	header = header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set(buildsHeader, strings.Join(ids, ", "))
+	return header
 }
 
 // withinLimits leaves out subscribers that are over their rate. When the named

@@ -61,6 +61,44 @@ func TestSecretsAreNotKept(t *testing.T) {
 	}
 }
 
+func TestSecretsInFormsAreNotKept(t *testing.T) {
+	const form = "application/x-www-form-urlencoded; charset=utf-8"
+	for _, c := range []struct{ body, kind, want string }{
+		{"token=s&command=%2Fdeploy&api%5Fkey=s&text=a%26token%3Db&x", form, "command=%2Fdeploy&text=a%26token%3Db&x"},
+		{`{"url":"?a=b&token=c"}`, form, `{"url":"?a=b&token=c"}`},
+		{"token=s&a=b", "text/plain", "token=s&a=b"},
+		{"%zz=1&a=b", form, "%zz=1&a=b"},
+	} {
+		if got := keepBody([]byte(c.body), c.kind); got != c.want {
+			t.Errorf("of %s is kept %s", c.body, got)
+		}
+	}
+	w := newWorld(t, nil)
+	w.project(t, "acme", nil)
+	r := httptest.NewRequest("POST", "/in/acme/path-acme", strings.NewReader("token=s3cr3t&a=b"))
+	r.Header.Set("Content-Type", form)
+	w.do(r)
+	d := w.last(t)
+	if again, err := w.Redeliver(t.Context(), d.ID, "ann"); err != nil || again.Status != 200 || strings.Contains(w.raw(t), "s3cr3t") {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
+
+// A request that cannot be read is found by the project in its path.
+func TestDeliveriesThatCannotBeReadHaveAProject(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Limits.Body = 10 })
+	w.project(t, "acme", nil)
+	w.do(httptest.NewRequest("POST", "/in/acme/path-acme", strings.NewReader("much more than that")))
+	if d := w.last(t); d.Project != "acme" || d.Status != 413 {
+		t.Errorf("%+v", d)
+	}
+	for want, path := range map[string]map[string]string{"a/b": {"org": "a", "repo": "b"}, "c": {"project": "c", "org": ""}, "": nil} {
+		if got := projectIn(path); got != want {
+			t.Errorf("%v names %q", path, got)
+		}
+	}
+}
+
 func TestDeliveriesAreListed(t *testing.T) {
 	w := newWorld(t, nil)
 	w.project(t, "acme/app", nil)

@@ -22,7 +22,8 @@ import (
 // Answers are JSON. An accepted request is answered 202 with
 // {"builds": [IDs]}, a repeat 200 with the first builds' IDs and
 // {"repeat": true}, one that starts nothing 200 with {"ignored": why}, unless
-// the gateway has answers of its own; whatever is wrong {"error": what}.
+// the gateway has answers of its own: then the header Brigade-Builds names the
+// builds. Whatever is wrong is answered {"error": what}.
 // Failures of ours are 503 with Retry-After. Unknown projects, wrong secrets
 // and bad signatures are all the same 401.
 func (in *Intake) Handler(gateways []brigade.Gateway) (http.Handler, error) {
@@ -147,6 +148,7 @@ func (in *Intake) serve(w http.ResponseWriter, r *http.Request, gw brigade.Gatew
 		ID: id.New(now), Time: now.UTC(), Gateway: gw.Name(), Route: route, Remote: cut(in.opt.Remote(r), maxKept),
 		Path: keepPath(route, r.PathValue), Query: keepQuery(query), Header: keepHeader(r.Header),
 	}}
+	v.delivery.Project = projectIn(v.delivery.Path) // until it is read
 	v.inbound = brigade.Inbound{Route: route, Path: r.PathValue, Query: query, Header: r.Header, Received: now}
 	body, done, err := in.readBody(w, r)
 	defer done()
@@ -202,7 +204,7 @@ func (in *Intake) process(ctx context.Context, v *visit) (a answer) {
 	}()
 	d := &v.delivery
 	d.Bytes = len(v.inbound.Body)
-	d.Body = keepBody(v.inbound.Body)
+	d.Body = keepBody(v.inbound.Body, v.inbound.Header.Get("Content-Type"))
 	reading, err := v.gateway.Read(v.inbound)
 	if err != nil {
 		return in.fail(v, err)

@@ -212,6 +212,9 @@ func TestSubscriptions(t *testing.T) {
 	})
 	all := w.project(t, "everything", func(p *brigade.Project) { p.Subscriptions = []brigade.Subscription{{}} })
 	w.project(t, "other", func(p *brigade.Project) { p.Subscriptions = []brigade.Subscription{{Provider: "github"}} })
+	choosy := w.project(t, "choosy", func(p *brigade.Project) {
+		p.Subscriptions = []brigade.Subscription{{Types: []string{"choose"}, Filter: `event.project == "acme/app"`}}
+	})
 	w.project(t, "bad", func(p *brigade.Project) { p.Subscriptions = []brigade.Subscription{{Filter: "((("}} })
 	data := func(files ...string) any { return map[string]any{"files": files} }
 	for name, c := range map[string]struct {
@@ -232,6 +235,9 @@ func TestSubscriptions(t *testing.T) {
 		"own secret, no match":      {message{Types: []string{"push"}, Data: data("src/a")}, "hush-docs", 200, nil},
 		"nobody's secret":           {message{Project: "acme/app", Types: []string{"tag"}}, "wrong", 401, nil},
 		"does not subscribe":        {message{Types: []string{"tag"}}, "hush-acme/app", 401, nil},
+		"of the project":            {message{Project: "acme/app", Types: []string{"choose"}}, "hush-acme/app", 202, []*brigade.Project{app, choosy, all}},
+		"of another project":        {message{Project: "docs", Types: []string{"choose"}}, "hush-docs", 202, []*brigade.Project{docs, all}},
+		"of the project, it says":   {message{Project: "acme/app", Types: []string{"choose"}}, "hush-choosy", 200, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := len(w.builds(t, nil))
@@ -318,6 +324,9 @@ func TestOwnAnswers(t *testing.T) {
 	rec := w.do(httptest.NewRequest("POST", "/in/acme/path-acme?commit=1&token=t0ken", strings.NewReader("plain")))
 	if got := read(t, rec); rec.Code != 200 || got.Status != "Success. Build created" || rec.Header().Get("WebHook-Allowed-Origin") != "*" {
 		t.Errorf("%d %+v", rec.Code, got)
+	}
+	if id := rec.Header().Get("Brigade-Builds"); id == "" || w.get(t, id).Project != "acme" {
+		t.Errorf("the answer names the build %q", id)
 	}
 }
 

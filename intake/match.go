@@ -63,6 +63,9 @@ func (in *Intake) recipients(ctx context.Context, r *brigade.Reading, trusted bo
 	inputs := make([]*filter.Input, len(r.Events)) // shared, so that a payload is parsed once
 	for i := range r.Events {
 		inputs[i] = filter.NewInput(&r.Events[i])
+		if len(to.targets) > 0 {
+			inputs[i] = inputs[i].Of(named)
+		}
 	}
 	free := to.refused == nil || r.Verify == nil || trusted
 	for _, p := range projects.subscribers {

@@ -55,7 +55,7 @@ func (in *Intake) Redeliver(ctx context.Context, deliveryID, actor string) (brig
 	switch {
 	case gw == nil:
 		return brigade.Delivery{}, brigade.Errorf(brigade.CodeConflict, "the gateway %q of the delivery is not there any more", old.Gateway)
-	case old.Bytes != len(old.Body):
+	case old.Bytes > 0 && old.Body == "":
 		return brigade.Delivery{}, brigade.Errorf(brigade.CodeConflict, "the body of the delivery was not kept").
 			WithHint("bodies of more than %d KiB, and those that are no text, are not; have the sender repeat it", maxKeptBody>>10)
 	}

@@ -7,7 +7,8 @@
 // An expression sees three variables:
 //
 //	event    provider, type, also, revision.commit, revision.ref, payload (text), actor, key,
-//	         cloneURL, shortTitle, longTitle, untrusted
+//	         cloneURL, shortTitle, longTitle, untrusted; project: in a subscription the name of the
+//	         project that the request was authenticated for, or ""
 //	payload  the payload: parsed when it is JSON, else its text
 //	project  id, name, repository
 package filter
@@ -61,6 +62,7 @@ type view struct {
 	ShortTitle string       `cel:"shortTitle"`
 	LongTitle  string       `cel:"longTitle"`
 	Untrusted  bool         `cel:"untrusted"`
+	Project    string       `cel:"project"`
 }
 
 type revisionView struct {
@@ -136,6 +138,13 @@ func NewInput(e *brigade.Event) *Input {
 		},
 		payload: sync.OnceValue(func() any { return parse(text) }),
 	}
+}
+
+// Of returns the input for an event that came for the project p.
+func (in *Input) Of(p *brigade.Project) *Input {
+	of := *in
+	of.event.Project = p.Name
+	return &of
 }
 
 // Match reports whether the event matches for the project. The empty
