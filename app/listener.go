@@ -40,7 +40,7 @@ func newPart(ctx context.Context, name string, at Listener, handler http.Handler
 		}
 	}
 	if at.CertFile != "" {
-		keys, err := newKeyPair(at.CertFile, at.KeyFile)
+		keys, err := newKeyPair(at.CertFile, at.KeyFile, log.With("listener", name))
 		if err != nil {
 			return nil, errors.Join(err, listener.Close())
 		}
@@ -73,15 +73,17 @@ func (p *part) shutdown(ctx context.Context) error {
 // keyPair is a certificate that is read again when its file changes.
 type keyPair struct {
 	cert, key string
+	log       *slog.Logger
 
 	mu      sync.Mutex
 	loaded  *tls.Certificate
 	changed time.Time // of the file, when it was loaded
 	looked  time.Time
+	told    string // what was said about a new one that cannot be read
 }
 
-func newKeyPair(cert, key string) (*keyPair, error) {
-	k := &keyPair{cert: cert, key: key}
+func newKeyPair(cert, key string, log *slog.Logger) (*keyPair, error) {
+	k := &keyPair{cert: cert, key: key, log: log}
 	if _, err := k.get(nil); err != nil {
 		return nil, &brigade.Error{
 			Code: brigade.CodeUsage, Err: err,
@@ -93,7 +95,7 @@ func newKeyPair(cert, key string) (*keyPair, error) {
 }
 
 // get returns the certificate; it looks at the file once a second at the most,
-// and keeps the old one when the new one cannot be read.
+// and keeps the old one when the new one cannot be read, which is logged once.
 func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -103,19 +105,39 @@ func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	k.looked = now
 	info, err := os.Stat(k.cert)
+	if err != nil && k.loaded != nil {
+		k.keepOld(err)
+		return k.loaded, nil
+	}
 	if err == nil && k.loaded != nil && info.ModTime().Equal(k.changed) {
 		return k.loaded, nil
 	}
 	pair, loadErr := tls.LoadX509KeyPair(k.cert, k.key)
 	if loadErr != nil {
 		if k.loaded != nil {
+			k.keepOld(loadErr)
 			return k.loaded, nil
 		}
 		return nil, loadErr
 	}
-	k.loaded = &pair
+	if k.loaded != nil {
+		k.log.Info("took over a new certificate", "file", k.cert)
+	}
+	k.loaded, k.told = &pair, ""
 	if err == nil {
 		k.changed = info.ModTime()
 	}
 	return k.loaded, nil
+}
+
+// keepOld says why the old certificate is still in use.
+func (k *keyPair) keepOld(err error) {
+	until := time.Time{}
+	if leaf := k.loaded.Leaf; leaf != nil {
+		until = leaf.NotAfter
+	}
+	if k.told != err.Error() {
+		k.told = err.Error()
+		k.log.Warn("the new certificate cannot be read; the old one stays in use", "err", err, "until", until)
+	}
 }
