@@ -4,55 +4,38 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	builder "github.com/brigadecore/brigade/v3/e2e/program"
 )
 
 // program is the path of the brig that the tests run; root is the repository.
 var program, root string
 
 func TestMain(m *testing.M) {
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(builder.Run(m, &program, prepare))
 }
 
-func buildAndRun(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "brig-e2e-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
+// prepare finds the repository and starts the container engine.
+func prepare() (end func(), err error) {
 	if root, err = filepath.Abs(".."); err != nil {
-		return 0, err
-	}
-	program = filepath.Join(dir, "brig")
-	if runtime.GOOS == "windows" {
-		program += ".exe"
-	}
-	build := exec.Command("go", "build", "-o", program, "./cmd/brig")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build brig: %w\n%s", err, out)
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
 	defer cancel()
 	if err := startEngine(ctx); err != nil {
-		return 0, err
+		return nil, err
 	}
-	if containers != nil {
-		defer func() { _ = containers.Close() }()
-	}
-	return m.Run(), nil
+	return func() {
+		if containers != nil {
+			_ = containers.Close()
+		}
+	}, nil
 }
 
 // machine is a place of its own in which brig runs: a working directory, and a

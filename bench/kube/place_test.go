@@ -14,6 +14,7 @@ import (
 	"github.com/brigadecore/brigade/v3/e2e/brigimage"
 	"github.com/brigadecore/brigade/v3/e2e/cluster"
 	"github.com/brigadecore/brigade/v3/e2e/kubesite"
+	builder "github.com/brigadecore/brigade/v3/e2e/program"
 )
 
 // place is where the program is built, once, when a benchmark needs it.
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var program = sync.OnceValues(func() (string, error) { return kubesite.Program(context.Background(), place) })
+var program = sync.OnceValues(func() (string, error) { return builder.Build(context.Background(), place) })
 
 // trivial is a script with one job that does what a bare pod does.
 const trivial = `

@@ -3,16 +3,14 @@ package fault_test
 import (
 	"bytes"
 	"flag"
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
 
 	"github.com/brigadecore/brigade/v3/e2e/engine"
 	"github.com/brigadecore/brigade/v3/e2e/fault"
+	builder "github.com/brigadecore/brigade/v3/e2e/program"
 	"github.com/brigadecore/brigade/v3/runner/process"
 )
 
@@ -29,25 +27,7 @@ func TestMain(m *testing.M) {
 	if handled, code := process.InitMain(os.Args); handled {
 		os.Exit(code)
 	}
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "fault:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func buildAndRun(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "brig-fault-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	program = filepath.Join(dir, "brig.exe")
-	if out, err := exec.Command("go", "build", "-o", program, "github.com/brigadecore/brigade/v3/cmd/brig").CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build brig: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(builder.Run(m, &program))
 }
 
 func run(t *testing.T, opt fault.Options) *fault.Report {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/brigadecore/brigade/v3/e2e/cluster"
 	"github.com/brigadecore/brigade/v3/e2e/kubefault"
-	"github.com/brigadecore/brigade/v3/e2e/kubesite"
+	builder "github.com/brigadecore/brigade/v3/e2e/program"
 )
 
 // The defaults are a small run, as in CI.
@@ -18,7 +18,7 @@ var (
 
 func TestNothingIsLost(t *testing.T) {
 	c := cluster.Start(t, cluster.Options{})
-	program, err := kubesite.Program(t.Context(), t.TempDir())
+	program, err := builder.Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,12 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"time"
 
 	"github.com/brigadecore/brigade/v3/e2e/fault"
+	"github.com/brigadecore/brigade/v3/e2e/program"
 	"github.com/brigadecore/brigade/v3/runner/process"
 )
 
@@ -47,9 +46,8 @@ func run() error {
 		return err
 	}
 	if opt.Program == "" {
-		opt.Program = filepath.Join(dir, "brig")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", opt.Program, "github.com/brigadecore/brigade/v3/cmd/brig").CombinedOutput(); err != nil {
-			return fmt.Errorf("build brig: %w\n%s", err, out)
+		if opt.Program, err = program.Build(ctx, dir); err != nil {
+			return err
 		}
 	}
 	opt.Isolated, _ = process.Isolated()

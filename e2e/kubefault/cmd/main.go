@@ -11,7 +11,7 @@ import (
 
 	"github.com/brigadecore/brigade/v3/e2e/cluster"
 	"github.com/brigadecore/brigade/v3/e2e/kubefault"
-	"github.com/brigadecore/brigade/v3/e2e/kubesite"
+	"github.com/brigadecore/brigade/v3/e2e/program"
 )
 
 func main() {
@@ -41,7 +41,7 @@ func run() error {
 		return err
 	}
 	if opt.Program == "" {
-		if opt.Program, err = kubesite.Program(ctx, opt.Dir); err != nil {
+		if opt.Program, err = program.Build(ctx, opt.Dir); err != nil {
 			return err
 		}
 	}
