@@ -180,7 +180,6 @@ func (w *Worker) engineOptions(run brigade.ScriptRun, host brigade.Host) engine.
 		Cache:    w.cache,
 		Turn:     run.Limits.Turn,
 		Clock:    w.opts.Clock,
-		Warn:     func(text string) { host.Log(brigade.LevelWarn, text) },
 	}
 }
 

@@ -147,6 +147,7 @@ func compile(name, source, sourceMap string, params []string) (u *unit, err erro
 	if err != nil {
 		return compileAsText(name, text, err, params, opts)
 	}
+	replaceRegExps(source, tree.Body)
 	list := make([]*ast.Binding, len(params))
 	for i, p := range params {
 		list[i] = &ast.Binding{Target: &ast.Identifier{Name: unistring.NewFromString(p), Idx: 1}}
@@ -177,6 +178,7 @@ func compileAsText(name, text string, cause error, params []string, opts []parse
 	if err != nil || len(tree.Body) != 1 {
 		return nil, cause
 	}
+	replaceRegExps(text, tree.Body)
 	program, err := goja.CompileAST(tree, false)
 	if err != nil {
 		return nil, cause

@@ -51,8 +51,6 @@ type Options struct {
 	Expired func()
 	// Clock is the time of timers; nil for the machine's.
 	Clock loop.Clock
-	// Warn is told of constructs that the engine gets wrong. It may be nil.
-	Warn func(text string)
 	// Uncaught is told of exceptions nobody caught, on the loop, and Rejected
 	// of promises that were rejected while nobody listened. When they are nil
 	// or answer false, the script ends with that error.
@@ -81,17 +79,18 @@ type Engine struct {
 	isView     goja.Callable
 	goError    *goja.Symbol
 
-	rejected []*goja.Promise // in order, not yet reported
-	ticks    []func()        // to run before promise reactions
-	outer    goja.Callable   // calls a function from inside the script's world
-	async    asyncContext
-	exiting  bool
-	turning  bool
-	loading  bool  // the main script has not finished loading
-	end      error // why the script ended early; see finish
-	killed   atomic.Pointer[error]
-	turns    watchdog
-	unwatch  func() bool
+	rejected  []*goja.Promise // in order, not yet reported
+	ticks     []func()        // to run before promise reactions
+	outer     goja.Callable   // calls a function from inside the script's world
+	lastMatch goja.Callable   // has the RegExp of the script remember matches
+	async     asyncContext
+	exiting   bool
+	turning   bool
+	loading   bool  // the main script has not finished loading
+	end       error // why the script ended early; see finish
+	killed    atomic.Pointer[error]
+	turns     watchdog
+	unwatch   func() bool
 }
 
 // Exit is the error of a script that ended itself with process.exit.
@@ -129,9 +128,6 @@ func New(ctx context.Context, opts Options) *Engine {
 	}
 	if e.opts.MaxStack <= 0 {
 		e.opts.MaxStack = DefaultMaxStack
-	}
-	if e.opts.Warn == nil {
-		e.opts.Warn = func(string) {}
 	}
 	e.loop = loop.New(loop.Options{Around: func(f func()) { e.turn(f) }, Clock: opts.Clock})
 	e.fillEnv()
@@ -200,6 +196,7 @@ func (e *Engine) prepareGlobals() {
 		e.native("checkJSON", reflect.ValueOf(checkJSON))); err != nil {
 		panic(fmt.Sprintf("the polyfills do not run: %v", err))
 	}
+	e.prepareRegExp()
 }
 
 // Exit ends the script with that code. Called by a native function, the script

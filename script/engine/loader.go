@@ -311,13 +311,10 @@ func (l *loader) show(file string) string {
 	return filepath.ToSlash(file)
 }
 
-// note remembers a source for code frames, and warns of what the engine gets wrong.
+// note remembers a source for code frames, and prepares what it uses.
 func (l *loader) note(name, source string) {
 	l.sources[name] = source
-	if strings.Contains(name, "node_modules/") {
-		return
-	}
-	for _, w := range oddities(source) {
-		l.e.opts.Warn(fmt.Sprintf("%s:%d: %s", name, w.line, w.text))
+	if usesLastMatch(source) {
+		l.e.rememberMatches()
 	}
 }

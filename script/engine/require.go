@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sort"
 	"strings"
 
@@ -277,24 +276,4 @@ func distance(a, b string) int {
 		before, last = last, row
 	}
 	return last[len(y)]
-}
-
-// oddity is a construct that the engine understands differently.
-type oddity struct {
-	line int
-	text string
-}
-
-var propertyEscape = regexp.MustCompile(`\\[pP]\{[A-Za-z_]+(=[A-Za-z_]+)?\}`)
-
-// oddities finds what the engine silently gets wrong.
-func oddities(source string) []oddity {
-	var list []oddity
-	for _, at := range propertyEscape.FindAllStringIndex(source, 5) {
-		list = append(list, oddity{
-			line: 1 + strings.Count(source[:at[0]], "\n"),
-			text: fmt.Sprintf("the regular expression escape %s does not work here; list the characters instead", source[at[0]:at[1]]),
-		})
-	}
-	return list
 }

@@ -172,7 +172,9 @@ function nonIndexKeys(value, showHidden) {
   const keys = keysOf(value, showHidden);
   let i = 0;
   while (i < keys.length && typeof keys[i] === 'string' && /^(0|[1-9]\d*)$/.test(keys[i]) && Number(keys[i]) < 2 ** 32 - 1) i++;
-  return i === 0 ? keys : keys.slice(i);
+  const rest = i === 0 ? keys : keys.slice(i);
+  if (rest[0] === 'input' && rest[1] === 'index') rest.splice(0, 2, 'index', 'input'); // a match, whose order is another one in the engine
+  return rest;
 }
 
 function toStringTag(value, ctx) {
