@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"time"
 
 	"github.com/brigadecore/brigade/v3/e2e/fault"
@@ -45,10 +46,8 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if opt.Program == "" {
-		if opt.Program, err = program.Build(ctx, dir); err != nil {
-			return err
-		}
+	if opt.Program, err = ownProgram(ctx, opt.Program, dir); err != nil {
+		return err
 	}
 	opt.Isolated, _ = process.Isolated()
 	opt.Dir = dir
@@ -65,4 +64,22 @@ func run() error {
 		return fmt.Errorf("%d problems; everything is in %s", len(report.Problems), dir)
 	}
 	return os.RemoveAll(dir)
+}
+
+// ownProgram puts the program to test where nothing else is run from, so that
+// its processes can be told from those of other servers of this machine. It is
+// built when none is given.
+func ownProgram(ctx context.Context, given, dir string) (string, error) {
+	if given == "" {
+		return program.Build(ctx, dir)
+	}
+	data, err := os.ReadFile(given)
+	if err != nil {
+		return "", fmt.Errorf("read the program: %w", err)
+	}
+	own := filepath.Join(dir, "brig")
+	if err := os.WriteFile(own, data, 0o755); err != nil {
+		return "", fmt.Errorf("copy the program: %w", err)
+	}
+	return own, nil
 }
