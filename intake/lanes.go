@@ -36,7 +36,35 @@ type lane struct {
 // group holds the builds of one key. One at a time decides about them.
 type group struct {
 	mu     sync.Mutex
-	builds map[string]bool // by ID; false: about to be stored
+	builds map[string]member // by ID
+}
+
+// member is a build of a group.
+type member struct {
+	stored bool   // false: about to be
+	cause  string // see causeOf
+}
+
+// causeOf names what a build was started by. Builds with the same cause are two
+// names of one event, such as GitHub's pull_request and pull_request:opened:
+// they make no room for each other, and count as one where others have to.
+func causeOf(b *brigade.Build) string {
+	e := &b.Event
+	if same := strings.Replace(e.Key, ":"+e.Type, "", 1); same != e.Key {
+		return same
+	}
+	return b.ID
+}
+
+// causes are the causes of the builds, in their order.
+func causes(builds []*brigade.Build) []string {
+	var list []string
+	for _, b := range builds {
+		if c := causeOf(b); !slices.Contains(list, c) {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // turn is a build's place in its group. The zero value is that of a build
@@ -98,14 +126,14 @@ func (l *lanes) group(ctx context.Context, projectID string, b *brigade.Build) (
 	g := of.add(b.ConcurrencyKey)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.builds[b.ID] = false
+	g.builds[b.ID] = member{cause: causeOf(b)}
 	return g, nil
 }
 
 func (of *lane) add(key string) *group {
 	g := of.groups[key]
 	if g == nil {
-		g = &group{builds: map[string]bool{}}
+		g = &group{builds: map[string]member{}}
 		of.groups[key] = g
 	}
 	return g
@@ -116,8 +144,8 @@ func (l *lanes) load(ctx context.Context, projectID string, of *lane) error {
 	known := map[string]bool{}
 	for _, g := range of.groups {
 		g.mu.Lock()
-		for id, stored := range g.builds {
-			known[id] = stored
+		for id, m := range g.builds {
+			known[id] = m.stored
 		}
 		g.mu.Unlock()
 	}
@@ -135,7 +163,7 @@ func (l *lanes) load(ctx context.Context, projectID string, of *lane) error {
 			open[b.ID] = true
 			g := of.add(b.ConcurrencyKey)
 			g.mu.Lock()
-			g.builds[b.ID] = true
+			g.builds[b.ID] = member{stored: true, cause: causeOf(b)}
 			g.mu.Unlock()
 		}
 		if len(page) < f.Limit {
@@ -145,8 +173,8 @@ func (l *lanes) load(ctx context.Context, projectID string, of *lane) error {
 	}
 	for key, g := range of.groups {
 		g.mu.Lock()
-		for id, stored := range g.builds {
-			if stored && known[id] && !open[id] {
+		for id, m := range g.builds {
+			if m.stored && known[id] && !open[id] {
 				delete(g.builds, id) // it ended
 			}
 		}
@@ -177,15 +205,17 @@ func (l *lanes) rejectFull(ctx context.Context, t turn) error {
 	if err != nil {
 		return err
 	}
-	coming := -1 // not itself
-	for _, stored := range t.group.builds {
-		if !stored {
-			coming++
+	own := causeOf(t.build)
+	there := map[string]bool{}
+	for _, m := range t.group.builds {
+		if m.cause != own {
+			there[m.cause] = true
 		}
 	}
-	if len(others)+coming < t.limit {
+	if len(there) < t.limit {
 		return nil
 	}
+	others = slices.DeleteFunc(others, func(b *brigade.Build) bool { return causeOf(b) == own })
 	delete(t.group.builds, t.build.ID)
 	b := t.build
 	b.Failure = brigade.Errorf(brigade.CodeCanceled, "it was not started: %d builds with the concurrency key %q run or wait, as many as may", t.limit, b.ConcurrencyKey).
@@ -202,8 +232,8 @@ func (l *lanes) rejectFull(ctx context.Context, t turn) error {
 // forgets the others. The caller holds g.mu.
 func (l *lanes) open(ctx context.Context, g *group) ([]*brigade.Build, error) {
 	var open []*brigade.Build
-	for id, stored := range g.builds {
-		if !stored {
+	for id, m := range g.builds {
+		if !m.stored {
 			continue
 		}
 		b, err := l.store.Build(ctx, id)
@@ -229,7 +259,7 @@ func (in *Intake) settle(ctx context.Context, t turn) {
 	ctx = context.WithoutCancel(ctx)
 	t.group.mu.Lock()
 	defer t.group.mu.Unlock()
-	t.group.builds[t.build.ID] = true
+	t.group.builds[t.build.ID] = member{stored: true, cause: causeOf(t.build)}
 	if t.strategy == brigade.StrategyReject {
 		return
 	}
@@ -255,18 +285,25 @@ type unwanted struct {
 // whole group and not only at what was before t's build, because builds that
 // are stored at the same moment come here in any order.
 func (t turn) unwanted(open []*brigade.Build, now time.Time) []unwanted {
-	var list []unwanted
-	if t.strategy == brigade.StrategyNewestWins {
-		open = slices.DeleteFunc(open, func(b *brigade.Build) bool { return !waits(b, now) })
-		for i := 0; i < len(open)-1; i++ {
-			reason := "superseded by the newer build " + open[len(open)-1].ID
-			list = append(list, unwanted{id: open[i].ID, reason: reason, pendingOnly: true})
+	newest := t.strategy == brigade.StrategyNewestWins
+	open = slices.DeleteFunc(open, func(b *brigade.Build) bool {
+		if newest {
+			return !waits(b, now)
 		}
-		return list
+		return b.Cancel != nil
+	})
+	all, most, reason := causes(open), t.limit, "canceled to make room for the newer build "
+	if newest {
+		most, reason = 1, "superseded by the newer build "
 	}
-	open = slices.DeleteFunc(open, func(b *brigade.Build) bool { return b.Cancel != nil })
-	for i := 0; i < len(open)-t.limit; i++ {
-		list = append(list, unwanted{id: open[i].ID, reason: "canceled to make room for the newer build " + open[len(open)-1].ID})
+	if len(all) <= most {
+		return nil
+	}
+	var list []unwanted
+	for _, b := range open {
+		if slices.Contains(all[:len(all)-most], causeOf(b)) {
+			list = append(list, unwanted{id: b.ID, reason: reason + open[len(open)-1].ID, pendingOnly: newest})
+		}
 	}
 	return list
 }

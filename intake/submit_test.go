@@ -249,6 +249,35 @@ func TestNewestWins(t *testing.T) {
 	}
 }
 
+// GitHub's pull_request and pull_request:opened are two builds of one event.
+// None of them makes room for the other, whatever the strategy; the next event
+// makes room for itself among both.
+func TestTwoNamesOfOneEvent(t *testing.T) {
+	for strategyName, want := range map[brigade.Strategy]string{
+		brigade.StrategyNewestWins:   "canceled canceled pending pending",
+		brigade.StrategyCancelOldest: "canceled canceled pending pending",
+		brigade.StrategyReject:       "pending pending canceled canceled",
+	} {
+		for _, more := range []string{"", "+redelivery"} {
+			w := newWorld(t, nil)
+			p := w.project(t, "acme/app", strategy(strategyName, 1))
+			for _, delivery := range []string{"d1", "d2"} {
+				for _, name := range []string{"pull_request", "pull_request:opened"} {
+					e := push("github:" + delivery + ":" + name + more)
+					e.Type = name
+					w.submit1(t, p, e)
+				}
+				if got := w.states(t, p); delivery == "d1" && got != "pending pending" {
+					t.Errorf("%s: the builds of one event are %s", strategyName, got)
+				}
+			}
+			if got := w.states(t, p); got != want {
+				t.Errorf("%s: %s, want %s", strategyName, got, want)
+			}
+		}
+	}
+}
+
 func TestCancelOldest(t *testing.T) {
 	var told []string
 	w := newWorld(t, func(o *Options) {
