@@ -190,6 +190,7 @@ type Repo struct {
 	SSHKey         string `json:"sshKey,omitempty"`            // private key for an SSH address
 	SSHCert        string `json:"sshCert,omitempty"`           // certificate of that key
 	Token          string `json:"token,omitempty"`             // token for an HTTPS address, and for reports to the forge
+	KnownHosts     string `json:"knownHosts,omitempty"`        // lines of a known_hosts file: SSH servers that are in neither this list nor the installation's are refused
 }
 
 // GitHub holds the addresses of a GitHub Enterprise server; empty means github.com.

@@ -164,7 +164,7 @@ func (k *clusterSite) workerOptions(ctx context.Context, s *Server) (worker.Opti
 		Client: k.c.client, Secret: k.store.SecretOf, Owner: k.store.Owner,
 		Image: o.Image, PullPolicy: o.PullPolicy, Command: o.Command, Own: o.Own, Env: map[string]string{JobOptionsEnv: string(settings)},
 		BuildEnv: k.workspaceEnv,
-		Sidecar:  jobs.VCSImage, SidecarCommand: jobs.VCSCommand,
+		Sidecar:  jobs.VCSImage, SidecarCommand: jobs.VCSCommand, KnownHosts: jobs.KnownHosts,
 		ServiceAccount: o.ServiceAccount, JobServiceAccount: jobs.ServiceAccount, JobServiceAccountRegex: jobs.ServiceAccounts,
 		BuildStorageClass: jobs.BuildStorageClass, CacheStorageClass: jobs.CacheStorageClass,
 		Requests: o.Requests, Limits: o.Limits, NodeSelector: o.NodeSelector,

@@ -79,6 +79,8 @@ func NewController(ctx context.Context, opt ControllerOptions) (*Controller, err
 	if opt.Identity == "" {
 		opt.Identity = cmp.Or(opt.Pod, owner())
 	}
+	opt.HostKeys.Pods, opt.HostKeys.AcceptNew = true, opt.HostKeys.Known == ""
+	opt.Jobs.KnownHosts = opt.HostKeys.Known
 	opt.Kube.Log = opt.Log
 	client, err := cluster.Open(opt.Kube)
 	if err != nil {

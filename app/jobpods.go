@@ -12,6 +12,9 @@ type JobPods struct {
 	// by VCSCommand; "": those get none, as in v1.
 	VCSImage   string   `json:"vcsImage,omitempty"`
 	VCSCommand []string `json:"vcsCommand,omitempty"`
+	// KnownHosts are the SSH servers that may be cloned from, as lines of a
+	// known_hosts file, besides those of the project; "" is all, as in v1.
+	KnownHosts string `json:"knownHosts,omitempty"`
 	// Source is sidecar or workspace, BuildStorage and Cache are pvc-rwx,
 	// pvc-rwo or workspace.
 	Source            string `json:"source,omitempty"`
@@ -35,7 +38,7 @@ type JobPods struct {
 
 func (j JobPods) options(client *cluster.Client) pods.Options {
 	return pods.Options{
-		Cluster: client, VCSImage: j.VCSImage, VCSCommand: j.VCSCommand,
+		Cluster: client, VCSImage: j.VCSImage, VCSCommand: j.VCSCommand, KnownHosts: j.KnownHosts,
 		Source: pods.SourceMode(j.Source), WorkspaceImage: j.WorkspaceImage,
 		BuildStorage: pods.StorageMode(j.BuildStorage), Cache: pods.StorageMode(j.Cache),
 		BuildStorageClass: j.BuildStorageClass, CacheStorageClass: j.CacheStorageClass,

@@ -47,11 +47,16 @@ func (s *Server) makeFeed(ctx context.Context) error {
 	return nil
 }
 
+// cloneTries is how often a clone is tried that the network breaks.
+const cloneTries = 5
+
 func (s *Server) makeDispatcher(ctx context.Context) error {
 	opt := dispatch.Options{
 		Store: s.Store, Feed: s.feed, Worker: s.worker(), Runner: s.Runner,
-		Source: trees{source.New(source.Options{Clone: true, Optional: true, Strangers: true, Temp: s.sourceDir()})},
-		Deps:   s.dependencies(true), Owner: s.owner, Grace: s.opt.Grace, MaxJobs: s.opt.MaxJobs, MaxBuilds: s.opt.MaxBuilds,
+		Source: trees{source.New(source.Options{
+			Clone: true, Optional: true, Strangers: true, Temp: s.sourceDir(), HostKeys: s.opt.HostKeys, Retry: source.Retry{Tries: cloneTries, Pause: time.Second},
+		})},
+		Deps: s.dependencies(true), Owner: s.owner, Grace: s.opt.Grace, MaxJobs: s.opt.MaxJobs, MaxBuilds: s.opt.MaxBuilds,
 		Artifacts: s.artifacts, LogCap: s.opt.LogCap, Limits: s.opt.Options.Limits, Env: s.opt.Worker.ScriptEnv, Trace: s.opt.Traces != "",
 		Room: roomIn(s.opt.Dirs.State), Patience: patience, Now: s.opt.Now, Log: s.opt.Log,
 	}

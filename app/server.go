@@ -18,6 +18,7 @@ import (
 	"github.com/brigadecore/brigade/v3/kube/lead"
 	"github.com/brigadecore/brigade/v3/metrics"
 	"github.com/brigadecore/brigade/v3/retention"
+	"github.com/brigadecore/brigade/v3/source"
 )
 
 // ServerOptions say what a server is made of.
@@ -46,9 +47,12 @@ type ServerOptions struct {
 	Bucket s3.Options
 	// Traces is the OpenTelemetry collector that is told of builds and jobs
 	// over OTLP/HTTP; empty: nobody is.
-	Traces  string
-	Proxies []netip.Prefix // whose X-Forwarded-For is believed
-	Version string         // of the program
+	Traces string
+	// HostKeys say which SSH servers are cloned from. The zero value asks this
+	// user's files; a controller knows none of those.
+	HostKeys source.HostKeys
+	Proxies  []netip.Prefix // whose X-Forwarded-For is believed
+	Version  string         // of the program
 }
 
 // Server is a server, put together.

@@ -45,6 +45,7 @@ var keys = []key{
 	plain("cloneURL", func(p *brigade.Project) *string { return &p.Repo.CloneURL }),
 	lines("sshKey", func(p *brigade.Project) *string { return &p.Repo.SSHKey }),
 	lines("sshCert", func(p *brigade.Project) *string { return &p.Repo.SSHCert }),
+	absent("knownHosts", func(p *brigade.Project) *string { return &p.Repo.KnownHosts }),
 	{name: "secrets", get: getSecrets, set: setSecrets},
 	plain("worker.registry", func(p *brigade.Project) *string { return &p.Worker.Registry }),
 	plain("worker.name", func(p *brigade.Project) *string { return &p.Worker.Name }),
@@ -88,6 +89,13 @@ func plain(name string, of func(*brigade.Project) *string) key {
 		get:  func(p *brigade.Project) (string, error) { return *of(p), nil },
 		set:  func(p *brigade.Project, v string) (string, error) { *of(p) = v; return "", nil },
 	}
+}
+
+// absent is a text that v1 does not know: it is not written when it is empty.
+func absent(name string, of func(*brigade.Project) *string) key {
+	k := plain(name, of)
+	k.optional = true
+	return k
 }
 
 // lines is a text of several lines, with $ for their ends.

@@ -34,6 +34,7 @@ func (f *Fetcher) clone(ctx context.Context, p *brigade.Project, b *brigade.Buil
 	if sameHost(address, p.Repo.CloneURL) {
 		credentials = p.Repo
 	}
+	credentials.KnownHosts = p.Repo.KnownHosts
 	auth, err := f.authFor(address, credentials, notice)
 	if err != nil {
 		return err
@@ -326,7 +327,7 @@ func (f *Fetcher) sshAuth(end *transport.Endpoint, repo brigade.Repo, notice fun
 		return nil, brigade.Errorf(brigade.CodeSource, "the project's SSH key cannot be read").
 			WithHint("it must be an unencrypted private key in PEM or OpenSSH form")
 	}
-	if err := f.opt.HostKeys.check(keys, end, notice); err != nil {
+	if err := f.opt.HostKeys.with(repo.KnownHosts).check(keys, end, notice); err != nil {
 		return nil, err
 	}
 	if repo.SSHCert == "" {

@@ -31,6 +31,15 @@ type HostKeys struct {
 	AcceptNew bool
 }
 
+// with adds the list of a project: with it nothing else is let in, and nobody's
+// own files are asked.
+func (h HostKeys) with(list string) HostKeys {
+	if strings.TrimSpace(list) == "" {
+		return h
+	}
+	return HostKeys{Pods: true, Known: strings.TrimSuffix(h.Known, "\n") + "\n" + list}
+}
+
 // forgeKeys are the keys of the large public forges, as these publish them:
 //
 //	https://docs.github.com/authentication/keeping-your-account-and-data-secure/githubs-ssh-key-fingerprints
@@ -62,29 +71,15 @@ func (h HostKeys) check(keys *ssh.PublicKeys, end *transport.Endpoint, notice fu
 	if !h.Pods {
 		return nil // go-git asks the user's files
 	}
-	file, err := os.CreateTemp("", "known_hosts-")
+	known, algorithms, err := h.db()
 	if err != nil {
-		return failed(err, "the keys of SSH servers cannot be looked up")
-	}
-	defer os.Remove(file.Name()) //nolint:errcheck // it holds no secret
-	_, err = file.WriteString(strings.ReplaceAll(h.Known, "\r\n", "\n") + forgeKeys)
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return failed(err, "the keys of SSH servers cannot be looked up")
-	}
-	db, err := ssh.NewKnownHostsDb(file.Name())
-	if err != nil {
-		return brigade.Errorf(brigade.CodeUsage, "the list of known SSH servers cannot be read: %s", strings.ReplaceAll(err.Error(), file.Name(), "line")).
-			WithHint("it has lines as ssh-keyscan prints them")
+		return err
 	}
 	port := end.Port
 	if port <= 0 {
 		port = 22
 	}
-	known := db.HostKeyCallback()
-	keys.HostKeyAlgorithms = db.HostKeyAlgorithms(net.JoinHostPort(end.Host, strconv.Itoa(port)))
+	keys.HostKeyAlgorithms = algorithms(net.JoinHostPort(end.Host, strconv.Itoa(port)))
 	keys.HostKeyCallback = func(host string, remote net.Addr, key gossh.PublicKey) error {
 		err := known(host, remote, key)
 		var unknown *knownhosts.KeyError
@@ -95,6 +90,34 @@ func (h HostKeys) check(keys *ssh.PublicKeys, end *transport.Endpoint, notice fu
 		return err
 	}
 	return nil
+}
+
+// Check says whether the list can be read.
+func (h HostKeys) Check() error {
+	_, _, err := h.db()
+	return err
+}
+
+// db is what is known: who a server is, and which kinds of keys it has.
+func (h HostKeys) db() (known gossh.HostKeyCallback, algorithms func(hostPort string) []string, err error) {
+	file, err := os.CreateTemp("", "known_hosts-")
+	if err != nil {
+		return nil, nil, failed(err, "the keys of SSH servers cannot be looked up")
+	}
+	defer os.Remove(file.Name())                                                     //nolint:errcheck // it holds no secret
+	_, err = file.WriteString(strings.ReplaceAll(h.Known, "\r\n", "\n") + forgeKeys) // which begin with an end of line
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, nil, failed(err, "the keys of SSH servers cannot be looked up")
+	}
+	db, err := ssh.NewKnownHostsDb(file.Name())
+	if err != nil {
+		return nil, nil, brigade.Errorf(brigade.CodeUsage, "the list of known SSH servers cannot be read: %s", strings.ReplaceAll(err.Error(), file.Name(), "line")).
+			WithHint("it has lines as ssh-keyscan prints them")
+	}
+	return db.HostKeyCallback(), db.HostKeyAlgorithms, nil
 }
 
 // explainHostKey returns a sentence for a server that is not who it should be,
@@ -112,5 +135,5 @@ func explainHostKey(err error, address string) *brigade.Error {
 			WithHint("somebody may pretend to be it; if its key was changed, change it in known_hosts")
 	}
 	return brigade.Errorf(brigade.CodeSource, "nothing is known about the SSH server of %s", address).
-		WithHint("add what ssh-keyscan prints, once compared, to known_hosts (in a cluster: BRIGADE_REPO_KNOWN_HOSTS)")
+		WithHint("add what ssh-keyscan prints, once compared, to the project's repo.knownHosts or the installation's list (--known-hosts, BRIGADE_REPO_KNOWN_HOSTS)")
 }

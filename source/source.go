@@ -32,7 +32,7 @@ type Options struct {
 	Strangers bool
 	// Temp is where copies and clones are made.
 	Temp string
-	// HostKeys say which SSH servers are trusted.
+	// HostKeys say which SSH servers are trusted, besides those of the project.
 	HostKeys HostKeys
 	// Retry says how often a clone is tried that the network breaks.
 	Retry Retry

@@ -167,6 +167,7 @@ func TestSSH(t *testing.T) {
 	_, strangerKey := signer(t)
 	good := source.HostKeys{Pods: true, Known: s.known(s.host.PublicKey())}
 	other, _ := signer(t)
+	elsewhere := "git.example.org " + string(ssh.MarshalAuthorizedKey(other.PublicKey()))
 	dollars := strings.ReplaceAll(s.private, "\n", "$")
 	for name, c := range map[string]struct {
 		repo  brigade.Repo
@@ -187,6 +188,10 @@ func TestSSH(t *testing.T) {
 		"unknown host, accepted":  {brigade.Repo{SSHKey: s.private}, source.HostKeys{Pods: true, AcceptNew: true}, ""},
 		"another key of the host": {brigade.Repo{SSHKey: s.private}, source.HostKeys{Pods: true, AcceptNew: true, Known: s.known(other.PublicKey())}, "another key"},
 		"revoked":                 {brigade.Repo{SSHKey: s.private}, source.HostKeys{Pods: true, AcceptNew: true, Known: "@revoked * " + string(ssh.MarshalAuthorizedKey(s.host.PublicKey()))}, "revoked"},
+		"host of the project":     {brigade.Repo{SSHKey: s.private, KnownHosts: s.known(s.host.PublicKey())}, source.HostKeys{}, ""},
+		"host of both":            {brigade.Repo{SSHKey: s.private, KnownHosts: s.known(s.host.PublicKey())}, source.HostKeys{Pods: true, Known: elsewhere}, ""},
+		"other hosts, project":    {brigade.Repo{SSHKey: s.private, KnownHosts: elsewhere}, source.HostKeys{Pods: true, AcceptNew: true}, "nothing is known"},
+		"other hosts, no files":   {brigade.Repo{SSHKey: s.private, KnownHosts: elsewhere}, source.HostKeys{}, "nothing is known"},
 		"odd list of hosts":       {brigade.Repo{SSHKey: s.private}, source.HostKeys{Pods: true, Known: "x y\n"}, "cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {

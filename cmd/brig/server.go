@@ -28,7 +28,7 @@ type serverFlags struct {
 	scriptMemory, logCap                     string
 	githubAppID                              int64
 	githubAppKey, githubURL                  string
-	gitlabURL, giteaURL, traces              string
+	gitlabURL, giteaURL, traces, knownHosts  string
 	s3Endpoint, s3Region, s3Bucket, s3Prefix string
 	s3PathStyle                              bool
 	oidc                                     oidc.Options
@@ -118,6 +118,7 @@ func (f *serverFlags) shared(cmd *cobra.Command) {
 	fl.StringVar(&f.s3Region, "s3-region", "", "`region` of the bucket")
 	fl.StringVar(&f.s3Prefix, "s3-prefix", "", "`path` in the bucket")
 	fl.BoolVar(&f.s3PathStyle, "s3-path-style", false, "put the bucket into the path of URLs, as most services but Amazon's want it")
+	fl.StringVar(&f.knownHosts, "known-hosts", "", "`file` with the SSH servers to clone from, as ssh-keyscan prints them: others are refused, unless their project names them (also: BRIGADE_REPO_KNOWN_HOSTS, the lines or a path)")
 	fl.StringVar(&f.traces, "traces", "", "`URL` of an OpenTelemetry collector (OTLP over HTTP), such as http://localhost:4318")
 	f.gatewaySettings(fl)
 	f.logging(cmd)
@@ -218,6 +219,9 @@ func (s *State) serverOptions(f *serverFlags) (app.ServerOptions, error) {
 	opt.Bucket = s3.Options{
 		Endpoint: f.s3Endpoint, Region: f.s3Region, Bucket: f.s3Bucket, Prefix: f.s3Prefix, PathStyle: f.s3PathStyle,
 		AccessKey: s.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: s.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: s.Getenv("AWS_SESSION_TOKEN"),
+	}
+	if opt.HostKeys, err = s.hostKeys(f.knownHosts); err != nil {
+		return none, err
 	}
 	switch f.worker {
 	case "in-process":

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -134,15 +132,11 @@ func (s *State) vcsInto(ctx context.Context, f *vcsFlags, remote string, repo br
 			return brigade.Errorf(brigade.CodeUsage, "BRIGADE_SUBMODULES is %q, neither true nor false", text)
 		}
 	}
-	hosts := source.HostKeys{Pods: true, Known: s.Getenv("BRIGADE_REPO_KNOWN_HOSTS")}
-	hosts.AcceptNew = hosts.Known == ""
-	if filepath.IsAbs(hosts.Known) {
-		text, err := os.ReadFile(hosts.Known)
-		if err != nil {
-			return brigade.Errorf(brigade.CodeUsage, "the list of known SSH servers cannot be read: %w", err)
-		}
-		hosts.Known = string(text)
+	hosts, err := s.hostKeys("")
+	if err != nil {
+		return err
 	}
+	hosts.Pods, hosts.AcceptNew = true, hosts.Known == ""
 	p := &brigade.Project{Name: "this build", Repo: repo}
 	if p.Repo.CloneURL = s.Getenv("BRIGADE_PROJECT_CLONE_URL"); p.Repo.CloneURL == "" {
 		p.Repo.CloneURL = remote

@@ -179,6 +179,8 @@ jobs:
   serviceAccountRegex: ^(job|deploy)$
   overlay: [spec.tolerations]
   restricted: true
+  knownHosts: |
+    git.example.org ssh-ed25519 AAAA
 genericGateway: {enabled: true, replicas: 2, tls: {secretName: gg}, trustedProxies: [10.0.0.0/8]}
 cr: {enabled: true, ingress: {enabled: true, hosts: [cr.example.org]}}
 brigade-github-app:
@@ -241,6 +243,8 @@ sshKey: |
   -----BEGIN
   x
   -----END
+knownHosts: |
+  git.example.org ssh-ed25519 AAAA
 namespace: team-a
 serviceAccount: job
 imagePullSecrets: a,b

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/projectfile"
 )
 
@@ -80,6 +81,22 @@ const (
 	ContainerJob     = "brigaderun"
 	ContainerSidecar = "vcs-sidecar" // an init container, and the emptyDir it fills
 )
+
+// EnvKnownHosts tells brig vcs which SSH servers are known. v1's sidecars do
+// not look at it.
+const EnvKnownHosts = "BRIGADE_REPO_KNOWN_HOSTS"
+
+// KnownHosts are the SSH servers that a sidecar may clone from, as lines of a
+// known_hosts file: those of the installation and of the project. "" is all.
+func KnownHosts(installation string, p *brigade.Project) string {
+	var lists []string
+	for _, list := range []string{installation, p.Repo.KnownHosts} {
+		if list = strings.TrimSpace(list); list != "" {
+			lists = append(lists, list+"\n")
+		}
+	}
+	return strings.Join(lists, "")
+}
 
 // WorkerName is the name of a build's Secret and of its worker pod. Builds made
 // by others may have any other name: see Build.

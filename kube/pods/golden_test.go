@@ -35,11 +35,11 @@ type goldenCase struct {
 	Owner   string // name of the build's Secret
 	Keep    bool
 	Options struct {
-		VCSImage, ServiceAccount, ServiceAccounts, BuildStorageClass, RunBy string
-		VCSCommand, Overlay                                                 []string
-		Source                                                              SourceMode
-		BuildStorage, Cache                                                 StorageMode
-		Restricted, Workspace                                               bool
+		VCSImage, ServiceAccount, ServiceAccounts, BuildStorageClass, RunBy, KnownHosts string
+		VCSCommand, Overlay                                                             []string
+		Source                                                                          SourceMode
+		BuildStorage, Cache                                                             StorageMode
+		Restricted, Workspace                                                           bool
 	}
 }
 
@@ -153,7 +153,7 @@ func planned(t *testing.T, c goldenCase, run brigade.JobRun) (*plan, error) {
 	t.Helper()
 	o := c.Options
 	opt := Options{
-		Cluster: &cluster.Client{Namespace: "ci"}, VCSImage: o.VCSImage, VCSCommand: o.VCSCommand, ServiceAccount: o.ServiceAccount, ServiceAccounts: o.ServiceAccounts,
+		Cluster: &cluster.Client{Namespace: "ci"}, VCSImage: o.VCSImage, VCSCommand: o.VCSCommand, KnownHosts: o.KnownHosts, ServiceAccount: o.ServiceAccount, ServiceAccounts: o.ServiceAccounts,
 		BuildStorageClass: o.BuildStorageClass, Overlay: o.Overlay, Source: o.Source, BuildStorage: o.BuildStorage, Cache: o.Cache, Restricted: o.Restricted, RunBy: o.RunBy,
 	}
 	if o.Workspace {

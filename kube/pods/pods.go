@@ -39,6 +39,9 @@ type Options struct {
 	// their own, by VCSCommand; "" for none.
 	VCSImage   string
 	VCSCommand []string
+	// KnownHosts are the SSH servers that it may clone from, as lines of a
+	// known_hosts file, besides those of the project; "" is all, as in v1.
+	KnownHosts string
 	// BuildStorage and Cache say what the directories are that jobs share;
 	// default StorageRWX.
 	BuildStorage StorageMode

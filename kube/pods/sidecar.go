@@ -84,6 +84,9 @@ func (r *Runner) sidecarEnv(p *plan) []corev1.EnvVar {
 	} {
 		env = append(env, corev1.EnvVar{Name: v.name, Value: dollars(v.value)})
 	}
+	if hosts := objects.KnownHosts(r.opt.KnownHosts, project); hosts != "" {
+		env = append(env, corev1.EnvVar{Name: objects.EnvKnownHosts, Value: dollars(hosts)})
+	}
 	secret := project.Repo.SSHKey + project.Repo.SSHCert + project.Repo.Token
 	if at := b.Event.CloneURL; at != "" && project.Repo.CloneURL != "" && at != project.Repo.CloneURL && secret != "" {
 		// Says for which host the credentials are: brig vcs sends them nowhere else.

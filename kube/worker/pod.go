@@ -189,7 +189,7 @@ func (w *Worker) volumes(meta metav1.ObjectMeta, b *brigade.Build, p *brigade.Pr
 var harmless = []string{
 	"repository", "cloneURL", "defaultScript", "defaultScriptName", "defaultConfig", "defaultConfigName", "brigadejsPath", "brigadeConfigPath",
 	"namespace", "serviceAccount", "vcsSidecar", "vcsSidecarResources.limits.cpu", "vcsSidecarResources.limits.memory",
-	"vcsSidecarResources.requests.cpu", "vcsSidecarResources.requests.memory", "buildStorageSize", "initGitSubmodules", "imagePullSecrets",
+	"vcsSidecarResources.requests.cpu", "vcsSidecarResources.requests.memory", "buildStorageSize", "initGitSubmodules", "knownHosts", "imagePullSecrets",
 	"allowPrivilegedJobs", "allowHostMounts", "kubernetes.cacheStorageClass", "kubernetes.buildStorageClass", "kubernetes.allowSecretKeyRef",
 	"worker.registry", "worker.name", "worker.tag", "worker.pullPolicy", "workerCommand", "github.baseURL", "github.uploadURL",
 }
@@ -235,6 +235,9 @@ func (w *Worker) sidecarOf(image string, meta metav1.ObjectMeta, b *brigade.Buil
 		Env:          w.env(meta, &trusted, p, false),
 		VolumeMounts: []corev1.VolumeMount{{Name: Sidecar, MountPath: workspaceDir}},
 		Resources:    resources(p.Kubernetes.SidecarRequests, p.Kubernetes.SidecarLimits),
+	}
+	if hosts := objects.KnownHosts(w.opt.KnownHosts, p); hosts != "" {
+		c.Env = append(c.Env, corev1.EnvVar{Name: objects.EnvKnownHosts, Value: strings.ReplaceAll(hosts, "$(", "$$(")})
 	}
 	if p.Kubernetes.VCSSidecar == "" {
 		c.Command = w.opt.SidecarCommand

@@ -66,6 +66,10 @@ func TestPodIsThatOfV1(t *testing.T) {
 			w.opt.Sidecar, w.opt.SidecarCommand = "brigadecore/brig:v3", []string{"brig", "vcs"}
 			b.Event.CloneURL = "https://elsewhere.example.com/fork.git"
 		},
+		"known-hosts": func(w *Worker, _ *brigade.Build, p *brigade.Project) {
+			w.opt.Sidecar, w.opt.SidecarCommand = "brigadecore/brig:v3", []string{"brig", "vcs"}
+			w.opt.KnownHosts, p.Repo.KnownHosts = "git.installation.test ssh-ed25519 BBBB\n", "git.acme.test ssh-ed25519 AAAA"
+		},
 		"no-sidecar": func(w *Worker, _ *brigade.Build, p *brigade.Project) {
 			w.opt.Sidecar, p.Kubernetes.VCSSidecar = "brigadecore/brig:v3", "NONE"
 		},

@@ -50,6 +50,9 @@ type Options struct {
 	// "": those get none, as in v1. SidecarCommand is what it runs.
 	Sidecar        string
 	SidecarCommand []string
+	// KnownHosts are the SSH servers that it may clone from, as lines of a
+	// known_hosts file, besides those of the project; "" is all, as in v1.
+	KnownHosts string
 
 	ServiceAccount         string // of workers; default brigade-worker
 	JobServiceAccount      string // of jobs, where the project names none
