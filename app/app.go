@@ -47,10 +47,13 @@ type Options struct {
 
 // WorkerOptions say how scripts run.
 type WorkerOptions struct {
-	Program   string // runs a script when started with Args; empty: scripts run in this process
-	Args      []string
-	Env       []string // of that program; scripts see ScriptEnv
-	ScriptEnv map[string]string
+	Program string // runs a script when started with Args; empty: scripts run in this process
+	Args    []string
+	Env     []string // of that program; scripts see ScriptEnv
+	// Keep is how many scripts of a project such a process may run, one after
+	// another, and Starting how many may be starting at once: see wire.Child.
+	Keep, Starting int
+	ScriptEnv      map[string]string
 }
 
 // Dirs are where a local installation keeps things.
@@ -143,7 +146,9 @@ func (a *App) worker() brigade.Worker {
 	if w.Program == "" {
 		return script.New(script.Options{Now: a.opt.Now})
 	}
-	return &wire.Child{Program: w.Program, Args: w.Args, Env: w.Env}
+	c := &wire.Child{Program: w.Program, Args: w.Args, Env: w.Env, Keep: w.Keep, Starting: w.Starting}
+	a.onClose("scripts", c.Close)
+	return c
 }
 
 // Submit stores a new build for the event of that project.

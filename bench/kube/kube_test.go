@@ -54,17 +54,17 @@ func beside(b *testing.B, s *kubesite.Site, ctl *kubesite.Controller, project st
 		took, ids := builds(b, s, project, n)
 		ours, last = append(ours, took), ids
 	}
-	own, scripts := ctl.Used()
+	pod := func() { pods = append(pods, bare(b, s, n)) }
+	var forBuilds, forPods split
 	for i := range rounds {
 		if i%2 == 0 {
-			build()
-		}
-		pods = append(pods, bare(b, s, n))
-		if i%2 != 0 {
-			build()
+			forBuilds = forBuilds.plus(build)
+			forPods = forPods.plus(pod)
+		} else {
+			forPods = forPods.plus(pod)
+			forBuilds = forBuilds.plus(build)
 		}
 	}
-	ownAfter, scriptsAfter := ctl.Used()
 	took, beside := median(ours), median(pods)
 	ratio, most := took.Seconds()/beside.Seconds(), m.one
 	if n > 1 {
@@ -72,8 +72,8 @@ func beside(b *testing.B, s *kubesite.Site, ctl *kubesite.Controller, project st
 	}
 	target(fmt.Sprintf("%d builds of one job, mode %s", n, m.name), ratio, "× bare", "≤", most)
 	note("  median of %d: builds %.2f s, bare pods %.2f s, load %s", rounds, took.Seconds(), beside.Seconds(), load())
-	each := float64(n * rounds)
-	note("  processor time for each build: controller %.0f ms, script %.0f ms", (ownAfter-own).Seconds()*1000/each, (scriptsAfter-scripts).Seconds()*1000/each)
+	note("  processor time for each build: %s", forBuilds.each(n*rounds))
+	note("  processor time for each bare pod: %s", forPods.each(n*rounds))
 	where, err := s.Phases(b.Context(), begun, last)
 	if err != nil {
 		b.Fatal(err)
@@ -100,12 +100,13 @@ func thousand(b *testing.B, c *cluster.Cluster, s *kubesite.Site, project string
 	b.Helper()
 	const n = 1000
 	idle, _ := memory(ctl.PID())
-	own, scripts := ctl.Used()
 	begun := time.Now()
-	took, ids := builds(b, s, project, n)
+	var took, pods time.Duration
+	var ids []string
+	forBuilds := split{}.plus(func() { took, ids = builds(b, s, project, n) })
 	ended := time.Now()
 	now, most := memory(ctl.PID())
-	pods := bare(b, s, n)
+	forPods := split{}.plus(func() { pods = bare(b, s, n) })
 	perSecond := n / took.Seconds()
 	target("1000 builds at once, on a node that runs nothing", perSecond, "/s", "≥", 50)
 	note("  %.2f × the time of 1000 bare pods (%.0f/s), load %s", took.Seconds()/pods.Seconds(), n/pods.Seconds(), load())
@@ -118,8 +119,8 @@ func thousand(b *testing.B, c *cluster.Cluster, s *kubesite.Site, project string
 		b.Fatal(err)
 	}
 	note("  half of them and the last, after the first Secret: %s", where)
-	ownAfter, scriptsAfter := ctl.Used()
-	note("  processor time for each build: controller %.0f ms, script %.0f ms", (ownAfter-own).Seconds()*1000/n, (scriptsAfter-scripts).Seconds()*1000/n)
+	note("  processor time for each build: %s", forBuilds.each(n))
+	note("  processor time for each bare pod: %s", forPods.each(n))
 	perBuild(b, c, begun, ended, n)
 	b.ReportMetric(perSecond, "builds/s")
 	b.ReportMetric(most, "MB")

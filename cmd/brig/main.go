@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	_ "github.com/brigadecore/brigade/v3/internal/quickstart"
 	"github.com/brigadecore/brigade/v3/runner/process"
 )
 

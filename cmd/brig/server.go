@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ type serverFlags struct {
 	checkSuiteOnPR                           bool
 	origins, proxies                         []string
 	keepAge, keepFailedAge                   string
-	keepCount                                int
+	keepCount, reuse                         int
 }
 
 func newServer(s *State) *cobra.Command {
@@ -69,7 +70,7 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 	f.shared(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.runner, "runner", "docker", "what runs the jobs: docker, process (no isolation from strangers), dummy")
-	fl.StringVar(&f.worker, "worker", "process", "what runs scripts: process (one each) or in-process")
+	fl.StringVar(&f.worker, "worker", "process", "what runs scripts: process (of their own) or in-process")
 	fixed(cmd, "runner", "docker", "process", "dummy")
 	fixed(cmd, "worker", "process", "in-process")
 }
@@ -96,6 +97,7 @@ func (f *serverFlags) shared(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.proxies, "trusted-proxy", nil, "`address` or network of a proxy whose X-Forwarded-For is believed; may be repeated")
 	fl.StringVar(&f.baseURL, "base-url", "", "`URL` under which people reach the API, for links in reports")
 	fl.IntVar(&f.maxBuilds, "max-builds", f.maxBuilds, "builds that run at once")
+	fl.IntVar(&f.reuse, "worker-reuse", 50, "how many trusted scripts of one project a process may run, one after another; 1 is a process each")
 	fl.IntVar(&f.maxJobs, "max-jobs", 0, "jobs that run at once; 0 is no limit")
 	fl.DurationVar(&f.grace, "grace", 10*time.Second, "time a job has to end after it was told to")
 	fl.DurationVar(&f.drain, "drain", f.drain, "time builds have after the first signal, before they are handed over")
@@ -230,6 +232,7 @@ func (s *State) serverOptions(f *serverFlags) (app.ServerOptions, error) {
 			return none, fmt.Errorf("find this program: %w", err)
 		}
 		opt.Worker.Args, opt.Worker.Env = []string{"worker"}, s.workerEnv()
+		opt.Worker.Keep, opt.Worker.Starting = f.reuse, 2*runtime.GOMAXPROCS(0)
 	default:
 		return none, brigade.Errorf(brigade.CodeUsage, "there is no worker %q", f.worker).WithHint("use process or in-process")
 	}

@@ -3,9 +3,7 @@ package kubesite
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -55,22 +53,4 @@ func (s *Site) Phases(ctx context.Context, begun time.Time, builds []string) (st
 		}
 	}
 	return strings.Join(text, ", "), nil
-}
-
-// Used is how much of a processor the controller has used, and the scripts
-// that it has started and that have ended; 0 where nobody knows.
-func (c *Controller) Used() (own, scripts time.Duration) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.PID()))
-	if err != nil {
-		return 0, 0
-	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) < 15 {
-		return 0, 0
-	}
-	ticks := func(i int) time.Duration {
-		n, _ := strconv.Atoi(fields[i])
-		return time.Duration(n) * 10 * time.Millisecond // a hundred a second, on every Linux that Go runs on
-	}
-	return ticks(11) + ticks(12), ticks(13) + ticks(14)
 }

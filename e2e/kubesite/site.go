@@ -140,26 +140,34 @@ func (s *Site) News() <-chan struct{} {
 // Open are those of the builds that have not ended.
 func (s *Site) Open(builds []string) (open []string) {
 	for _, b := range builds {
-		if status, ok := s.Status(b); !ok || !status.State.Ended() {
+		if !s.ended(b) {
 			open = append(open, b)
 		}
 	}
 	return open
 }
 
+// ended tells whether a build has ended.
+func (s *Site) ended(build string) bool {
+	status, ok := s.Status(build)
+	return ok && status.State.Ended()
+}
+
 // Wait returns when all of the builds have succeeded. One that ends otherwise
-// is an error.
+// is an error. Of a thousand, those that have ended are not read again: who
+// measures does not take the processor from what is measured.
 func (s *Site) Wait(ctx context.Context, builds []string) error {
-	for {
+	open := s.Open(builds)
+	for len(open) > 0 {
 		news := s.News()
-		open := s.Open(builds)
-		if len(open) == 0 {
-			break
+		if s.ended(open[0]) {
+			open = s.Open(open)
+			continue
 		}
 		select {
 		case <-news:
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d builds have not ended: %w", len(open), len(builds), context.Cause(ctx))
+			return fmt.Errorf("%d of %d builds have not ended: %w", len(s.Open(open)), len(builds), context.Cause(ctx))
 		}
 	}
 	for _, b := range builds {

@@ -22,7 +22,8 @@ const DefaultMemory = 512 << 20
 const stopGrace = 2 * time.Second
 
 // Child is a brigade.Worker that runs each script in a process of its own, so
-// that a crash, an endless loop or a memory hog ends with that process.
+// that a crash, an endless loop or a memory hog ends with that process. It must
+// not be copied once it is used.
 type Child struct {
 	// Program and Args start a process that calls Serve on its standard
 	// input and output.
@@ -30,60 +31,128 @@ type Child struct {
 	Args    []string
 	// Env is the process's whole environment; scripts see ScriptRun.Env.
 	Env []string
+	// Keep is how many scripts a process may run, one after another; up to 1,
+	// each has its own. See kept for what such scripts have in common.
+	Keep int
+	// Idle is how long a process waits for another script; 0: ten seconds.
+	Idle time.Duration
+	// Starting is how many processes may be starting at once, so that a hundred
+	// builds do not take the processors from each other; 0 is no limit.
+	Starting int
+
+	kept kept
 }
 
 var _ brigade.Worker = (*Child)(nil)
 
-// RunScript starts the process and answers its requests until it is done.
+// Close ends the processes that wait for a script.
+func (c *Child) Close() error {
+	c.kept.close()
+	return nil
+}
+
+// RunScript starts the process, or takes one that has run a script of the same
+// kind, and answers its requests until it is done.
 func (c *Child) RunScript(ctx context.Context, run brigade.ScriptRun, host brigade.Host) (brigade.ScriptResult, error) {
 	if run.Limits.Memory <= 0 {
 		run.Limits.Memory = DefaultMemory
 	}
+	like := c.kindOf(run)
+	for {
+		p, started, err := c.take(ctx, like)
+		if err != nil {
+			return brigade.ScriptResult{}, err
+		}
+		s := &session{process: p, host: host, run: run, keep: like.trusted && p.scripts+1 < c.Keep, started: started}
+		e := s.talk(ctx)
+		started()
+		if e.again {
+			c.put(like, p)
+		} else {
+			e.wait = p.end(e.done == nil)
+			e.stderr, e.peak = p.said.String(), peakMemory(p.cmd.ProcessState)
+		}
+		if s.heard || p.scripts == 1 || ctx.Err() != nil || e.overWall {
+			return s.conclude(ctx, e)
+		} // it was gone before it got the script
+	}
+}
+
+// process is a child.
+type process struct {
+	cmd     *exec.Cmd
+	pipe    *pipe
+	stdin   io.Closer
+	said    *tail
+	scripts int // that it got so far
+}
+
+// start starts a process.
+func (c *Child) start() (*process, error) {
 	cmd := exec.Command(c.Program, c.Args...)
 	cmd.Env = c.Env
 	cmd.SysProcAttr = childAttributes()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return brigade.ScriptResult{}, fmt.Errorf("make a pipe: %w", err)
+		return nil, fmt.Errorf("make a pipe: %w", err)
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return brigade.ScriptResult{}, fmt.Errorf("make a pipe: %w", err)
+		return nil, fmt.Errorf("make a pipe: %w", err)
 	}
-	last := &tail{limit: 64 << 10}
-	cmd.Stderr = last
+	p := &process{cmd: cmd, pipe: &pipe{in: stdout, out: stdin}, stdin: stdin, said: &tail{limit: 64 << 10}}
+	cmd.Stderr = p.said
 	if err := cmd.Start(); err != nil {
-		return brigade.ScriptResult{}, &brigade.Error{Code: brigade.CodeScriptCrashed, Message: "the process for the script cannot be started: " + err.Error(), Err: err}
+		return nil, &brigade.Error{Code: brigade.CodeScriptCrashed, Message: "the process for the script cannot be started: " + err.Error(), Err: err}
 	}
-	s := &session{pipe: &pipe{in: stdout, out: stdin}, host: host, run: run}
-	stop := s.stopWith(ctx, cmd)
-	asking, leave := context.WithCancel(ctx)
-	done, readErr := s.serve(asking)
-	leave() // nobody waits for answers any more
-	overWall := stop()
-	_ = stdin.Close()
-	if done == nil {
-		_ = cmd.Process.Kill()
+	return p, nil
+}
+
+// end lets the process end, or makes it, and returns how it ended.
+func (p *process) end(kill bool) error {
+	_ = p.stdin.Close()
+	if kill {
+		_ = p.cmd.Process.Kill()
 	}
-	waitErr := cmd.Wait()
-	s.requests.Wait()
-	return s.conclude(ctx, ending{
-		done: done, read: readErr, wait: waitErr, overWall: overWall, stderr: last.String(), peak: peakMemory(cmd.ProcessState),
-	})
+	return p.cmd.Wait()
 }
 
 // session is one script in its process.
 type session struct {
-	pipe     *pipe
+	*process
 	host     brigade.Host
 	run      brigade.ScriptRun
+	keep     bool   // the process may get another script after this one
+	started  func() // is called when the process has begun with it
 	requests sync.WaitGroup
+
+	heard bool // the process has said something
+	told  bool // it was told to end the script
+}
+
+// talk gives the process the script and answers until that is done.
+func (s *session) talk(ctx context.Context) ending {
+	s.scripts++
+	s.said.reset()
+	stop := s.stopWith(ctx)
+	asking, leave := context.WithCancel(ctx)
+	done, err := s.serve(asking)
+	leave() // nobody waits for answers any more
+	overWall := stop()
+	if done == nil {
+		_ = s.cmd.Process.Kill() // who writes an answer must not wait for it
+	}
+	s.requests.Wait()
+	return ending{
+		done: done, read: err, overWall: overWall,
+		again: done != nil && done.Again && s.keep && !s.told && !overWall && ctx.Err() == nil,
+	}
 }
 
 // stopWith passes an abort on, and ends the process when ctx ends or the
 // wall-clock limit is over: first by asking, then by force. The returned
 // function ends the watch and tells whether the limit was over.
-func (s *session) stopWith(ctx context.Context, cmd *exec.Cmd) (stop func() bool) {
+func (s *session) stopWith(ctx context.Context) (stop func() bool) {
 	finished, overWall := make(chan struct{}), make(chan bool, 1)
 	go func() {
 		limit, stopTimer := after(s.run.Limits.Wall)
@@ -95,14 +164,14 @@ func (s *session) stopWith(ctx context.Context, cmd *exec.Cmd) (stop func() bool
 				overWall <- false
 				return
 			case <-abort:
-				abort = nil
+				abort, s.told = nil, true
 				s.send(frame{Kind: kindAbort})
 			case <-ctx.Done():
-				s.stop(cmd, finished)
+				s.stop(finished)
 				overWall <- false
 				return
 			case <-limit:
-				s.stop(cmd, finished)
+				s.stop(finished)
 				overWall <- true
 				return
 			}
@@ -124,12 +193,13 @@ func after(d time.Duration) (<-chan time.Time, func() bool) {
 }
 
 // stop asks the process to end, and ends it when it does not.
-func (s *session) stop(cmd *exec.Cmd, finished <-chan struct{}) {
+func (s *session) stop(finished <-chan struct{}) {
+	s.told = true
 	s.send(frame{Kind: kindCancel})
 	select {
 	case <-finished:
 	case <-time.After(stopGrace):
-		_ = cmd.Process.Kill()
+		_ = s.cmd.Process.Kill()
 	}
 }
 
@@ -138,13 +208,16 @@ func (s *session) send(f frame) { go func() { _ = s.pipe.write(f) }() }
 
 // serve answers the child's frames until it is done or its output ends.
 func (s *session) serve(ctx context.Context) (*frame, error) {
-	s.send(frame{Kind: kindRun, Run: &s.run}) // an error shows as the end of its output
+	s.send(frame{Kind: kindRun, Run: &s.run, Keep: s.keep}) // an error shows as the end of its output
 	for {
 		f, err := s.pipe.read()
 		if err != nil {
 			return nil, err
 		}
+		s.heard = true
 		switch f.Kind {
+		case kindBegun:
+			s.started()
 		case kindDone:
 			return &f, nil
 		case kindLine:
@@ -188,6 +261,7 @@ type ending struct {
 	done       *frame
 	read, wait error
 	overWall   bool
+	again      bool // the process is as it was before, and waits for another script
 	stderr     string
 	peak       int64 // bytes of memory it had at the most; 0 when not known
 }
@@ -257,6 +331,13 @@ func (t *tail) Write(p []byte) (int, error) {
 		t.buf.Next(over)
 	}
 	return len(p), nil
+}
+
+// reset forgets what was written.
+func (t *tail) reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf.Reset()
 }
 
 func (t *tail) String() string {

@@ -23,15 +23,16 @@ const maxFrame = 128 << 20
 type kind string
 
 const (
-	kindRun    kind = "run"    // parent → child, first and once: the ScriptRun
+	kindRun    kind = "run"    // parent → child, first, and again after a done with Again: the ScriptRun
 	kindAbort  kind = "abort"  // parent → child: somebody wants the build to end; clean up
 	kindCancel kind = "cancel" // parent → child: stop the script
 	kindReply  kind = "reply"  // parent → child: the answer to job or joblog with that ID
+	kindBegun  kind = "begun"  // child → parent, first: the run has come
 	kindJob    kind = "job"    // child → parent: run a job
 	kindJobLog kind = "joblog" // child → parent: what has a job printed
 	kindLine   kind = "line"   // child → parent: a line of the worker's log
 	kindFired  kind = "fired"  // child → parent: a lifecycle event
-	kindDone   kind = "done"   // child → parent, last: the ScriptResult
+	kindDone   kind = "done"   // child → parent, last of a script: the ScriptResult
 )
 
 // frame is one message. Only the fields of its kind are set.
@@ -47,6 +48,10 @@ type frame struct {
 	Job    *brigade.JobResult    `json:"job,omitempty"`
 	Result *brigade.ScriptResult `json:"result,omitempty"`
 	Error  *brigade.Error        `json:"error,omitempty"`
+	Keep   bool                  `json:"keep,omitempty"`  // with run: there may be another one for this process
+	Again  bool                  `json:"again,omitempty"` // with done: the process is as it was before the script
+
+	begun chan struct{} // in the child: closed when a further run has begun
 }
 
 // pipe reads and writes frames. Writing is safe from several goroutines.

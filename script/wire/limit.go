@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"runtime/metrics"
 	"time"
 )
 
@@ -31,22 +30,25 @@ func limitMemory(limit int64, exceeded func()) error {
 	return nil
 }
 
+// watchMemory looks often while memory grows, and seldom while nothing happens:
+// most of its time, a script waits for a job.
 func watchMemory(limit int64, exceeded func()) {
-	sample := []metrics.Sample{
-		{Name: "/memory/classes/total:bytes"},
-		{Name: "/memory/classes/heap/released:bytes"},
-	}
+	const often, seldom = 20 * time.Millisecond, 100 * time.Millisecond
+	pause, before := often, uint64(0)
 	for {
-		metrics.Read(sample)
-		used := sample[0].Value.Uint64() - sample[1].Value.Uint64()
-		if used > uint64(limit) {
+		used := memoryInUse()
+		switch {
+		case used > uint64(limit):
 			exceeded()
 			return
-		}
-		pause := 20 * time.Millisecond
-		if used > uint64(limit)/2 {
+		case used > uint64(limit)/2:
 			pause = 2 * time.Millisecond
+		case used != before:
+			pause = often
+		default:
+			pause = min(2*pause, seldom)
 		}
+		before = used
 		time.Sleep(pause)
 	}
 }

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 
 	brigade "github.com/brigadecore/brigade/v3"
 )
 
-// Serve is the child's side: it reads the run from in, has worker run it, and
+// Serve is the child's side: it reads a run from in, has worker run it, and
 // reports to out. It returns once the result was sent, or with an error when
-// the parent is gone.
+// the parent is gone. When the parent wants to keep this process, and the
+// script has left nothing behind in it, Serve says so and goes on with the
+// parent's next run, until there is none.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, worker brigade.Worker) error {
 	p := &pipe{in: in, out: out}
 	first, err := p.read()
@@ -22,60 +25,110 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, worker brigade.Work
 	if first.Kind != kindRun || first.Run == nil {
 		return errors.New("the first frame is not a run")
 	}
-	if err := limitMemory(first.Run.Limits.Memory, outOfMemory); err != nil {
+	limit := first.Run.Limits.Memory
+	if err := limitMemory(limit, outOfMemory); err != nil {
 		return fmt.Errorf("limit the memory: %w", err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	h := &remoteHost{pipe: p, waiting: map[int64]chan frame{}}
-	abort := make(chan struct{})
-	first.Run.Abort = abort
-	go h.listen(cancel, sync.OnceFunc(func() { close(abort) }))
-	result, err := worker.RunScript(ctx, *first.Run, h)
-	return p.write(frame{Kind: kindDone, Result: &result, Error: plain(err)})
+	h := &remoteHost{pipe: p, waiting: map[int64]chan frame{}, runs: make(chan frame)}
+	script := h.begin(ctx, first.Run)
+	go h.listen(ctx)
+	goroutines := runtime.NumGoroutine()
+	for f := first; ; {
+		if err := p.write(frame{Kind: kindBegun}); err != nil {
+			return err
+		}
+		result, err := worker.RunScript(script, *f.Run, h)
+		again := f.Keep && err == nil && h.settled() && unburdened(goroutines, limit)
+		if err := p.write(frame{Kind: kindDone, Result: &result, Error: plain(err), Again: again}); err != nil || !again {
+			return err
+		}
+		var more bool
+		if f, more = <-h.runs; !more {
+			return nil
+		}
+		script = h.begin(ctx, f.Run)
+		close(f.begun)
+	}
 }
 
 // remoteHost is the parent's Host as the child sees it.
 type remoteHost struct {
 	pipe *pipe
+	runs chan frame // the runs after the first; closed when the parent is gone
 
-	mu      sync.Mutex
-	next    int64
-	waiting map[int64]chan frame
-	gone    bool
+	mu            sync.Mutex
+	next          int64 // question; never one that a script before has asked
+	waiting       map[int64]chan frame
+	gone          bool
+	cancel, abort func() // of the script that runs
+}
+
+// begin prepares for a script and returns the context it runs in.
+func (h *remoteHost) begin(ctx context.Context, run *brigade.ScriptRun) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	abort := make(chan struct{})
+	run.Abort = abort
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cancel, h.abort = cancel, sync.OnceFunc(func() { close(abort) })
+	if h.gone {
+		cancel()
+	}
+	return ctx
+}
+
+// settled ends the context of a script that has ended by itself, and tells
+// whether it waits for nothing any more.
+func (h *remoteHost) settled() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cancel()
+	return len(h.waiting) == 0 && !h.gone
 }
 
 // listen hands replies to who waits for them. When the parent is gone or says
 // so, the script is canceled.
-func (h *remoteHost) listen(cancel, abort func()) {
-	defer cancel()
+func (h *remoteHost) listen(ctx context.Context) {
+	defer close(h.runs)
+	defer h.close()
 	for {
 		f, err := h.pipe.read()
 		if err != nil {
-			h.close()
 			return
 		}
+		h.mu.Lock()
+		cancel, abort := h.cancel, h.abort
+		answer := h.waiting[f.ID]
+		delete(h.waiting, f.ID)
+		h.mu.Unlock()
 		switch f.Kind {
 		case kindAbort:
 			abort()
 		case kindCancel:
 			cancel()
 		case kindReply:
-			h.mu.Lock()
-			answer := h.waiting[f.ID]
-			delete(h.waiting, f.ID)
-			h.mu.Unlock()
 			if answer != nil {
 				answer <- f
 			}
+		case kindRun:
+			if f.Run == nil {
+				return
+			}
+			f.begun = make(chan struct{})
+			select {
+			case h.runs <- f:
+			case <-ctx.Done():
+				return
+			}
+			<-f.begun // what comes next is about this one
 		}
 	}
 }
-
 func (h *remoteHost) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.gone = true
+	h.cancel()
 	for id, answer := range h.waiting {
 		delete(h.waiting, id)
 		answer <- frame{Error: brigade.Errorf(brigade.CodeInternal, "the process that runs the build is gone")}

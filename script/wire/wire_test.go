@@ -55,6 +55,22 @@ func (behaviours) RunScript(ctx context.Context, run brigade.ScriptRun, host bri
 		return brigade.ScriptResult{ExitCode: 1, Failure: brigade.Errorf(brigade.CodeScriptLoad, "it does not load").WithHint("try")}, nil
 	case "environment":
 		return brigade.ScriptResult{Handlers: os.Environ()}, nil
+	case "pid":
+		return brigade.ScriptResult{Handlers: []string{fmt.Sprint(os.Getpid())}}, nil
+	case "leaves work":
+		go func() { select {} }()
+		return brigade.ScriptResult{Handlers: []string{fmt.Sprint(os.Getpid())}}, nil
+	case "leaves memory":
+		for range 6 {
+			sink = append(sink, make([]byte, 8<<20))
+		}
+		return brigade.ScriptResult{Handlers: []string{fmt.Sprint(os.Getpid())}}, nil
+	case "breaks":
+		return brigade.ScriptResult{Handlers: []string{fmt.Sprint(os.Getpid())}}, brigade.Errorf(brigade.CodeScriptLimit, "too long")
+	case "leaves a question":
+		go func() { _, _ = host.RunJob(context.Background(), brigade.JobSpec{Name: "endless"}) }()
+		host.Log(brigade.LevelInfo, "asking")
+		return brigade.ScriptResult{Handlers: []string{fmt.Sprint(os.Getpid())}}, nil
 	case "crash":
 		os.Exit(9)
 	case "panic":
