@@ -4,40 +4,25 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/e2e/gitrepo"
 	"github.com/brigadecore/brigade/v3/source"
 )
 
 func git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command("git", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a",
-		"GIT_COMMITTER_EMAIL=a@example.com", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
+	return gitrepo.At(t, dir).Git(args...)
 }
 
 func write(t *testing.T, dir, name, text string) {
 	t.Helper()
-	path := filepath.Join(dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	gitrepo.At(t, dir).Write(name, text)
 }
 
 func read(t *testing.T, dir, name string) string {
@@ -53,11 +38,7 @@ func read(t *testing.T, dir, name string) string {
 // request's ref, and a branch.
 func repository(t *testing.T) (dir, first, second string) {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not installed: it serves the repositories of these tests")
-	}
-	dir = t.TempDir()
-	git(t, dir, "init", "-q", "-b", "main")
+	dir = gitrepo.New(t).Dir
 	write(t, dir, "file", "one")
 	write(t, dir, "sub/deep", "deep")
 	git(t, dir, "add", ".")
@@ -77,25 +58,10 @@ func repository(t *testing.T) (dir, first, second string) {
 // serve serves the repository over HTTP, to who knows the token.
 func serve(t *testing.T, dir, token string) string {
 	t.Helper()
-	out, err := exec.Command("git", "--exec-path").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	backend := &cgi.Handler{
-		Path: filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"),
-		Env: []string{"GIT_PROJECT_ROOT=" + filepath.Dir(dir), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=x",
-			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
-	}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, got, _ := r.BasicAuth(); token != "" && got != token {
-			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
-			http.Error(w, "who are you?", http.StatusUnauthorized)
-			return
-		}
-		backend.ServeHTTP(w, r)
-	}))
+	repo := gitrepo.At(t, dir)
+	srv := httptest.NewServer(gitrepo.WithToken(token, repo.Handler()))
 	t.Cleanup(srv.Close)
-	return srv.URL + "/" + filepath.Base(dir) + "/.git"
+	return srv.URL + repo.Path()
 }
 
 func TestCloneRevisions(t *testing.T) {

@@ -2,15 +2,14 @@ package main
 
 import (
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/brigadecore/brigade/v3/e2e/gitrepo"
 	"github.com/brigadecore/brigade/v3/workspace"
 )
 
@@ -18,33 +17,11 @@ import (
 // many answers that it is not well.
 func gitServer(t *testing.T, token string, unwell int32) (address, commit string) {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not installed: it serves the repository of this test")
-	}
-	dir := t.TempDir()
-	git := func(args ...string) string {
-		t.Helper()
-		cmd := exec.Command("git", args...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a",
-			"GIT_COMMITTER_EMAIL=a@example.com", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	git("init", "-q", "-b", "main")
-	if err := os.WriteFile(filepath.Join(dir, "brigade.js"), []byte("// fetched\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	git("add", ".")
-	git("commit", "-qm", "one")
-	backend := &cgi.Handler{
-		Path: filepath.Join(git("--exec-path"), "git-http-backend"),
-		Env: []string{"GIT_PROJECT_ROOT=" + filepath.Dir(dir), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=x",
-			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
-	}
+	repo := gitrepo.New(t)
+	repo.Write("brigade.js", "// fetched\n")
+	repo.Git("add", ".")
+	repo.Git("commit", "-qm", "one")
+	served := gitrepo.WithToken(token, repo.Handler())
 	var left atomic.Int32
 	left.Store(unwell)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -52,15 +29,10 @@ func gitServer(t *testing.T, token string, unwell int32) (address, commit string
 			http.Error(w, "not well", http.StatusServiceUnavailable)
 			return
 		}
-		if _, got, _ := r.BasicAuth(); token != "" && got != token {
-			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
-			http.Error(w, "who are you, "+got+"?", http.StatusUnauthorized)
-			return
-		}
-		backend.ServeHTTP(w, r)
+		served.ServeHTTP(w, r)
 	}))
 	t.Cleanup(srv.Close)
-	return srv.URL + "/" + filepath.Base(dir) + "/.git", git("rev-parse", "HEAD")
+	return srv.URL + repo.Path(), repo.Git("rev-parse", "HEAD")
 }
 
 func TestVCS(t *testing.T) {

@@ -5,10 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +17,7 @@ import (
 	"github.com/brigadecore/brigade/v3/app"
 	"github.com/brigadecore/brigade/v3/e2e/brigimage"
 	"github.com/brigadecore/brigade/v3/e2e/cluster"
+	"github.com/brigadecore/brigade/v3/e2e/gitrepo"
 	kube "github.com/brigadecore/brigade/v3/kube/cluster"
 	"github.com/brigadecore/brigade/v3/kube/pods"
 	"github.com/brigadecore/brigade/v3/workspace"
@@ -166,38 +165,16 @@ func (p *place) handOver() {
 
 // TestSidecar has every job clone for itself, a pull request's ref among others.
 func TestSidecar(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not installed: it serves the repository of this test")
-	}
 	c := cluster.SharedNode(t)
 	image := brigimage.Load(t, c)
-	dir := t.TempDir()
-	git := func(args ...string) string {
-		t.Helper()
-		cmd := exec.Command("git", args...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a",
-			"GIT_COMMITTER_EMAIL=a@example.com", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	git("init", "-q", "-b", "main")
+	repo := gitrepo.New(t)
 	for _, text := range []string{"one", "two"} {
-		if err := os.WriteFile(filepath.Join(dir, "file"), []byte(text+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		git("add", ".")
-		git("commit", "-qm", text)
+		repo.Write("file", text+"\n")
+		repo.Git("add", ".")
+		repo.Git("commit", "-qm", text)
 	}
-	git("update-ref", "refs/pull/7/head", "HEAD~")
-	address := serve(t, c, &cgi.Handler{
-		Path: filepath.Join(git("--exec-path"), "git-http-backend"),
-		Env: []string{"GIT_PROJECT_ROOT=" + filepath.Dir(dir), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=x",
-			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
-	}) + "/" + filepath.Base(dir) + "/.git"
+	repo.Git("update-ref", "refs/pull/7/head", "HEAD~")
+	address := serve(t, c, repo.Handler()) + repo.Path()
 	for name, restricted := range map[string]bool{"as root": false, "restricted": true} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlace(t, c, pods.Options{VCSImage: image, VCSCommand: []string{"/brig", "vcs"}, Restricted: restricted})
@@ -208,7 +185,7 @@ func TestSidecar(t *testing.T) {
 				want string
 			}{
 				{"pull", brigade.Revision{Ref: "refs/pull/7/head"}, "one"},
-				{"commit", brigade.Revision{Commit: git("rev-parse", "HEAD~"), Ref: "refs/heads/main"}, "one"},
+				{"commit", brigade.Revision{Commit: repo.Git("rev-parse", "HEAD~"), Ref: "refs/heads/main"}, "one"},
 				{"default", brigade.Revision{Ref: "master"}, "two"},
 			} {
 				p.build.Event.Revision = c.rev
