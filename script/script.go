@@ -3,6 +3,7 @@
 //
 //	engine/     the JavaScript world: event loop, modules, TypeScript, errors
 //	loop/       the event loop
+//	pattern/    regular expressions for the engine, made of those scripts write
 //	modules/    what a script can import besides its own files: one file each
 //	brigadier/  events and jobs, as scripts import them
 //	npm/        packages from a registry

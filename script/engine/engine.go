@@ -193,7 +193,7 @@ func (e *Engine) prepareGlobals() {
 	}
 	call, _ := goja.AssertFunction(install)
 	if _, err := call(goja.Undefined(), e.native("cleanStack", reflect.ValueOf(cleanStack)),
-		e.native("checkJSON", reflect.ValueOf(checkJSON))); err != nil {
+		e.native("checkJSON", reflect.ValueOf(checkJSON)), e.native("jsonMistake", reflect.ValueOf(jsonMistake))); err != nil {
 		panic(fmt.Sprintf("the polyfills do not run: %v", err))
 	}
 	e.prepareRegExp()

@@ -1,4 +1,4 @@
-(function (cleanStack, checkJSON) {
+(function (cleanStack, checkJSON, jsonMistake) {
 	"use strict";
 	function add(target, name, value) {
 		if (!(name in target)) Object.defineProperty(target, name, { value: value, writable: true, configurable: true });
@@ -74,6 +74,9 @@
 		var head = target instanceof Error ? Error.prototype.toString.call(target) : (target && target.name) || "Error";
 		Object.defineProperty(target, "stack", { value: [head].concat(lines).join("\n"), writable: true, configurable: true });
 	});
+	["dispose", "asyncDispose"].forEach(function (name) {
+		if (!(name in Symbol)) Object.defineProperty(Symbol, name, { value: Symbol("Symbol." + name), writable: false, enumerable: false, configurable: false });
+	});
 	if (!("stackTraceLimit" in Error)) Error.stackTraceLimit = 10;
 	var proto = Object.prototype;
 	add(proto, "__defineGetter__", function (name, get) {
@@ -115,6 +118,9 @@
 		},
 	};
 	for (var s in strings) add(String.prototype, s, strings[s]);
+	add(Date.prototype, "getYear", function getYear() { return this.getFullYear() - 1900; });
+	add(Date.prototype, "setYear", function setYear(year) { year = Number(year); return this.setFullYear(year >= 0 && year <= 99 ? 1900 + Math.trunc(year) : year); });
+	add(Date.prototype, "toGMTString", Date.prototype.toUTCString);
 	var arrays = {
 		findLast: function findLast(f, self) { for (var i = this.length - 1; i >= 0; i--) if (f.call(self, this[i], i, this)) return this[i]; },
 		findLastIndex: function findLastIndex(f, self) { for (var i = this.length - 1; i >= 0; i--) if (f.call(self, this[i], i, this)) return i; return -1; },
@@ -150,6 +156,11 @@
 	JSON.parse = { parse(text, reviver) {
 		text = String(text);
 		if (text.length > 20000) checkJSON(text);
-		return parse(text, reviver);
+		try {
+			return parse(text, reviver);
+		} catch (e) {
+			var mistake = e instanceof SyntaxError && jsonMistake(text);
+			throw mistake ? new SyntaxError(mistake) : e;
+		}
 	} }.parse;
 })
