@@ -168,7 +168,7 @@ func (e *Engine) StartService(ctx context.Context) error {
 		return err
 	}
 	e.service = s
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return s.answers(ctx, strings.TrimPrefix(e.Host, "unix://"))
 }

@@ -233,15 +233,8 @@ func (p *parser) relative(c rune) (state, error) {
 	}
 	*p.url = *p.base.clone()
 	p.url.Fragment = nil
-	switch c {
-	case '?':
-		p.url.Query = new(string)
-		return stateQuery, nil
-	case '#':
-		p.url.Fragment = new(string)
-		return stateFragment, nil
-	case eof:
-		return stateDone, nil
+	if next, ends := p.pathEnds(c); ends {
+		return next, nil
 	}
 	p.url.Query = nil
 	p.shorten()

@@ -13,15 +13,8 @@ func (p *parser) file(c rune) (state, error) {
 		return p.again(statePath)
 	}
 	p.url.Host, p.url.Path, p.url.Query = base.Host, append([]string(nil), base.Path...), base.Query
-	switch c {
-	case '?':
-		p.url.Query = new(string)
-		return stateQuery, nil
-	case '#':
-		p.url.Fragment = new(string)
-		return stateFragment, nil
-	case eof:
-		return stateDone, nil
+	if next, ends := p.pathEnds(c); ends {
+		return next, nil
 	}
 	p.url.Query = nil
 	if startsWithDrive(p.in[p.at:]) {
@@ -140,17 +133,25 @@ func (p *parser) path(c rune) (state, error) {
 		}
 		p.url.Path = append(p.url.Path, segment)
 	}
+	if next, ends := p.pathEnds(c); ends {
+		return next, nil
+	}
+	return statePath, nil
+}
+
+// pathEnds says what follows a path that c ends, if it does.
+func (p *parser) pathEnds(c rune) (next state, ends bool) {
 	switch c {
 	case '?':
 		p.url.Query = new(string)
-		return stateQuery, nil
+		return stateQuery, true
 	case '#':
 		p.url.Fragment = new(string)
-		return stateFragment, nil
+		return stateFragment, true
 	case eof:
-		return stateDone, nil
+		return stateDone, true
 	}
-	return statePath, nil
+	return statePath, false
 }
 
 func (p *parser) opaque(c rune) (state, error) {
@@ -160,15 +161,8 @@ func (p *parser) opaque(c rune) (state, error) {
 	}
 	text := *p.url.Opaque + encode(p.take(), c0Set)
 	p.url.Opaque = &text
-	switch c {
-	case '?':
-		p.url.Query = new(string)
-		return stateQuery, nil
-	case '#':
-		p.url.Fragment = new(string)
-		return stateFragment, nil
-	}
-	return stateDone, nil
+	next, _ := p.pathEnds(c)
+	return next, nil
 }
 
 func (p *parser) query(c rune) (state, error) {
