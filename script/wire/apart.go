@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
+	"regexp"
 	"sync"
 
 	brigade "github.com/brigadecore/brigade/v3"
@@ -62,6 +62,9 @@ func (a *Apart) Run(ctx context.Context) (code int, err error) {
 	return 0, s.crash(ending{wait: err, stderr: said.String(), peak: peakMemory(cmd.ProcessState)})
 }
 
+// givesUp matches the first line of what the Go runtime says at a crash.
+var givesUp = regexp.MustCompile(`^(fatal error: |runtime: |panic: |unexpected fault address |\[signal |SIG[A-Z0-9]+: )`)
+
 // lastWords passes on what a process says on standard error, but not what the
 // Go runtime says when it gives up: the parent finds words for that.
 type lastWords struct {
@@ -87,10 +90,7 @@ func (w *lastWords) Write(p []byte) (int, error) {
 }
 
 func (w *lastWords) pass(line []byte) {
-	for _, begin := range []string{"fatal error: ", "runtime: ", "panic: ", "unexpected fault address"} {
-		w.gone = w.gone || strings.HasPrefix(string(line), begin)
-	}
-	if !w.gone {
+	if w.gone = w.gone || givesUp.Match(line); !w.gone {
 		_, _ = w.to.Write(line)
 	}
 }

@@ -45,6 +45,9 @@ func apartCommand(what string) int {
 		}
 	case "panic":
 		panic("on purpose")
+	case "fault":
+		fmt.Fprintln(os.Stderr, "warning: soon\nSIGSEGV: segmentation violation\nPC=0x43a7bd m=4 sigcode=1 addr=0x0\n\ngoroutine 0 [idle]:")
+		return 2
 	case "interrupt":
 		told := make(chan os.Signal, 1)
 		signal.Notify(told, os.Interrupt)
@@ -87,6 +90,10 @@ func TestACommandApart(t *testing.T) {
 	errs, _, err = apart(t.Context(), t, "panic", io.Discard)
 	if brigade.CodeOf(err) != brigade.CodeScriptCrashed || errs != "" {
 		t.Errorf("a crash: %v, and it shows %q", err, errs)
+	}
+	errs, _, err = apart(t.Context(), t, "fault", io.Discard)
+	if brigade.CodeOf(err) != brigade.CodeScriptLimit || errs != "warning: soon\n" {
+		t.Errorf("a crash of the runtime: %v, and it shows %q", err, errs)
 	}
 }
 

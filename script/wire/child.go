@@ -284,11 +284,15 @@ func (s *session) conclude(ctx context.Context, e ending) (brigade.ScriptResult,
 	return brigade.ScriptResult{}, s.crash(e)
 }
 
+// runtimeFault is how the Go runtime itself ends when it is given no memory
+// where it counts on some. Code of ours that fails so panics instead.
+const runtimeFault = "SIGSEGV: segmentation violation\nPC="
+
 // crash says why a process ended without a result.
 func (s *session) crash(e ending) error {
 	// At the hard limit the Go runtime may die of any cause.
 	outOfMemory := e.peak > s.run.Limits.Memory || strings.Contains(e.stderr, "out of memory") || strings.Contains(e.stderr, "cannot allocate memory") ||
-		strings.Contains(e.stderr, memoryMessage)
+		strings.Contains(e.stderr, memoryMessage) || strings.Contains(e.stderr, runtimeFault)
 	switch {
 	case outOfMemory:
 		return brigade.Errorf(brigade.CodeScriptLimit, "the script used more than %d MiB of memory", s.run.Limits.Memory>>20).
