@@ -20,6 +20,21 @@ func (s State) Ended() bool {
 	return s == StateSucceeded || s == StateFailed || s == StateCanceled
 }
 
+// Phase is s as v1 says it, after the phase that its pod would be in.
+func (s State) Phase() string {
+	switch s {
+	case StatePending, StatePulling:
+		return "Pending"
+	case StateRunning:
+		return "Running"
+	case StateSucceeded:
+		return "Succeeded"
+	case StateFailed, StateCanceled:
+		return "Failed"
+	}
+	return "Unknown"
+}
+
 // Build is one run of a project's script because of one event.
 type Build struct {
 	ID        string    `json:"id"` // lower-case ULID

@@ -80,7 +80,7 @@ func TestV1StatusesAndExitCodes(t *testing.T) {
 		brigade.StatePending: "Pending", brigade.StatePulling: "Pending", brigade.StateRunning: "Running",
 		brigade.StateSucceeded: "Succeeded", brigade.StateFailed: "Failed", brigade.StateCanceled: "Failed", "weird": "Unknown",
 	} {
-		if got := v1Status(state); got != want {
+		if got := state.Phase(); got != want {
 			t.Errorf("%s is %s, want %s", state, got, want)
 		}
 	}

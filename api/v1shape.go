@@ -153,7 +153,7 @@ func toV1Build(b *brigade.Build, hide func(string) string) *v1BuildShape {
 	if b.Attempt > 0 || !b.Started.IsZero() || b.State != brigade.StatePending {
 		v.Worker = &v1Worker{
 			ID: b.WorkerID(), BuildID: b.ID, ProjectID: b.ProjectID, StartTime: second(b.Started), EndTime: second(b.Ended),
-			ExitCode: v1ExitCode(b.ExitCode, b.State), Status: v1Status(b.State),
+			ExitCode: v1ExitCode(b.ExitCode, b.State), Status: b.State.Phase(),
 		}
 	}
 	return v
@@ -163,23 +163,8 @@ func toV1Job(j *brigade.Job, hide func(string) string) v1JobShape {
 	return v1JobShape{
 		ID: j.ID, Name: j.Name, Image: hide(j.Spec.Image),
 		CreationTime: second(j.Created), StartTime: second(j.Started), EndTime: second(j.Ended),
-		ExitCode: v1ExitCode(j.ExitCode, j.State), Status: v1Status(j.State),
+		ExitCode: v1ExitCode(j.ExitCode, j.State), Status: j.State.Phase(),
 	}
-}
-
-// v1Status is the phase that the pod would be in.
-func v1Status(s brigade.State) string {
-	switch s {
-	case brigade.StatePending, brigade.StatePulling:
-		return "Pending"
-	case brigade.StateRunning:
-		return "Running"
-	case brigade.StateSucceeded:
-		return "Succeeded"
-	case brigade.StateFailed, brigade.StateCanceled:
-		return "Failed"
-	}
-	return "Unknown"
 }
 
 // v1ExitCode is never 0 for what failed: a pod that was killed has a code, too.

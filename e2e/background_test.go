@@ -23,7 +23,7 @@ func TestBackground(t *testing.T) {
 	if got := m.brig(t, "build", "logs", id, "-j", "-f"); got.code != 0 {
 		t.Errorf("following it: exit %d: %s", got.code, got.both())
 	}
-	if list := m.brig(t, "build", "list"); !strings.Contains(list.stdout, "succeeded") {
+	if list := m.brig(t, "build", "list"); !strings.Contains(list.stdout, "Succeeded") {
 		t.Errorf("it did not succeed:\n%s", list.both())
 	}
 

@@ -29,7 +29,7 @@ func TestKilled(t *testing.T) {
 			m.script(t, "short.js", `["echo it runs"]`)
 
 			id := m.killWhen(t, "it runs", "run", "-f", "long.js", "--runner", runner)
-			if list := m.brig(t, "build", "list"); !strings.Contains(list.stdout, id) || !strings.Contains(list.stdout, "interrupted") {
+			if list := m.brig(t, "build", "list"); !strings.Contains(list.stdout, id) || !strings.Contains(list.stdout, "Interrupted") {
 				t.Errorf("the list does not say that it was interrupted:\n%s", list.both())
 			}
 			if got := m.brig(t, "build", "get", id); strings.Contains(got.stdout, "running") {
@@ -55,7 +55,7 @@ func TestKilled(t *testing.T) {
 			if len(left) > 0 {
 				t.Errorf("files are left: %q", left)
 			}
-			if list := m.brig(t, "build", "list"); !strings.Contains(list.stdout, "interrupted") {
+			if list := m.brig(t, "build", "list"); !strings.Contains(list.stdout, "Interrupted") {
 				t.Errorf("the list does not say any more that it was interrupted:\n%s", list.both())
 			}
 		})

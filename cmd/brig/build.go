@@ -46,10 +46,13 @@ func newBuildList(s *State) *cobra.Command {
   brig build list --watch
   brig build list --state failed -o name | xargs brig build delete`,
 		Args: args(cobra.MaximumNArgs(1)), ValidArgsFunction: s.completeProjects,
-		RunE: func(_ *cobra.Command, argv []string) error {
-			filter := brigade.BuildFilter{Limit: limit, Text: search, Type: event}
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			filter := brigade.BuildFilter{Text: search, Type: event}
 			if len(argv) == 1 {
 				filter.ProjectID = brigade.ProjectID(argv[0])
+			}
+			if limit < 0 {
+				return brigade.Errorf(brigade.CodeUsage, "--count cannot be %d", limit).WithHint("0 lists all builds")
 			}
 			var err error
 			if filter.Since, err = s.moment("--since", since); err != nil {
@@ -59,22 +62,18 @@ func newBuildList(s *State) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, state := range only {
-				if state == interrupted {
-					state = brigade.StateRunning // as the store knows it
-				}
-				filter.States = append(filter.States, state)
+			_, _, terminal := s.Terminal()
+			if !cmd.Flags().Changed("count") && (terminal || f.watch) {
+				limit = screenful
 			}
 			return s.withBackend(func(ctx context.Context, b *backend) error {
+				if len(argv) == 1 {
+					if err := knownProject(ctx, b, argv[0]); err != nil {
+						return err
+					}
+				}
 				return showList(ctx, s, b, &f, buildColumns, func(ctx context.Context) ([]*brigade.Build, error) {
-					builds, err := b.ListBuilds(ctx, filter)
-					for i := range builds {
-						builds[i] = s.asSeen(builds[i])
-					}
-					if len(only) > 0 {
-						builds = slices.DeleteFunc(builds, func(b *brigade.Build) bool { return !slices.Contains(only, b.State) })
-					}
-					return builds, err
+					return s.newestBuilds(ctx, b, filter, only, limit)
 				})
 			})
 		},
@@ -82,7 +81,7 @@ func newBuildList(s *State) *cobra.Command {
 	addListFlags(cmd, s, &f, buildColumns)
 	watchFlag(cmd, &f)
 	fl := cmd.Flags()
-	fl.IntVarP(&limit, "count", "c", 20, "how many builds at the most")
+	fl.IntVarP(&limit, "count", "c", 0, "how many builds at the most; 0 is all (default 20 in a terminal, else all)")
 	fl.StringSliceVar(&states, "state", nil, "only builds in these `states`: "+strings.Join(buildStates, ", "))
 	fl.StringVar(&since, "since", "", "only builds that are not older: `90m`, 7d, or a time")
 	fl.StringVar(&event, "event", "", "only builds of events of that `type`")
@@ -105,13 +104,14 @@ func statesOf(names []string) ([]brigade.State, error) {
 
 // buildColumns are v1's columns, and what else there is to know.
 var buildColumns = columns[*brigade.Build]{
-	name: func(b *brigade.Build) string { return b.ID },
+	name:   func(b *brigade.Build) string { return b.ID },
+	object: func(b *brigade.Build) any { return withV1(b) },
 	all: []column[*brigade.Build]{
 		{head: "ID", of: func(_ printing, b *brigade.Build) string { return b.ID }},
 		{head: "TYPE", of: func(_ printing, b *brigade.Build) string { return b.Event.Type }},
 		{head: "PROVIDER", of: func(_ printing, b *brigade.Build) string { return b.Event.Provider }},
 		{head: "PROJECT", of: func(_ printing, b *brigade.Build) string { return b.Project }},
-		{head: "STATUS", of: func(_ printing, b *brigade.Build) string { return string(b.State) }},
+		{head: "STATUS", of: func(_ printing, b *brigade.Build) string { return v1Word(b.State) }},
 		{head: "AGE", of: func(p printing, b *brigade.Build) string { return p.ago(b.Created) }},
 		{head: ">DURATION", more: true, of: func(p printing, b *brigade.Build) string { return p.took(b.Started, b.Ended) }},
 		{head: "STARTED", more: true, of: func(p printing, b *brigade.Build) string { return p.ago(b.Started) }},
@@ -191,9 +191,9 @@ func newBuildGet(s *State) *cobra.Command {
 				build = s.asSeen(build)
 				jobs = jobsAsSeen(build, jobs)
 				whole := struct {
-					*brigade.Build
+					buildAnswer
 					Jobs []*brigade.Job `json:"jobs"`
-				}{build, jobs}
+				}{withV1(build), jobs}
 				if done, err := s.printObject(output, whole, build.ID); done {
 					return err
 				}

@@ -118,7 +118,7 @@ func TestClusterRunAndLookAtIt(t *testing.T) {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	id := strings.TrimSuffix(strings.Fields(lines[1])[1], ",")
-	if out := sh.ok("build", "list", "acme/app"); !strings.Contains(out, id) || !strings.Contains(out, "failed") {
+	if out := sh.ok("build", "list", "acme/app"); !strings.Contains(out, id) || !strings.Contains(out, "Failed") {
 		t.Errorf("builds:\n%s", out)
 	}
 	if out := sh.ok("build", "get", id[:20]); !strings.Contains(out, "second") || !strings.Contains(out, "job second") {
@@ -177,12 +177,12 @@ func TestClusterCancelAndWatch(t *testing.T) {
 	ended := make(chan int, 1)
 	go func() { ended <- follower.brigTo(seen, &collected{}, "build", "logs", id, "-f") }()
 	seen.await(t, "slow | slow line", 1)
-	watched.await(t, "running  long", 1)
+	watched.await(t, "Running  long", 1)
 	sh.ok("build", "cancel", id, "--reason", "enough")
 	if code := <-ended; code != 0 {
 		t.Errorf("logs: exit %d\n%s", code, seen)
 	}
-	watched.await(t, "canceled  long", 1)
+	watched.await(t, "Canceled  long", 1)
 	watcher.sig <- os.Interrupt
 	if code := <-over; code != brigade.ExitCanceled {
 		t.Errorf("watch: exit %d\n%s", code, watched)
@@ -219,7 +219,7 @@ stringData: {event_type: push, event_provider: github, commit_ref: main, project
 	if out := sh.ok("build", "logs", "01kdz00000000000000000000a"); out != "worker of 01kdz00000000000000000000a\nTOKEN is ***\n" {
 		t.Errorf("logs: %q", out)
 	}
-	if out := sh.ok("build", "list", "acme/pods", "--columns", "TYPE,PROVIDER,REF,STATUS", "--event", "push"); out != "TYPE  PROVIDER  REF   STATUS\npush  github    main  succeeded\n" {
+	if out := sh.ok("build", "list", "acme/pods", "--columns", "TYPE,PROVIDER,REF,STATUS", "--event", "push"); out != "TYPE  PROVIDER  REF   STATUS\npush  github    main  Succeeded\n" {
 		t.Errorf("list:\n%s", out)
 	}
 }

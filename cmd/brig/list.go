@@ -53,8 +53,21 @@ func (c column[T]) name() string { return strings.TrimPrefix(c.head, ">") }
 
 // columns are how a list of T is printed.
 type columns[T any] struct {
-	name func(v T) string // what -o name prints, by which other commands take it
-	all  []column[T]
+	name   func(v T) string // what -o name prints, by which other commands take it
+	object func(v T) any    // what -o json and -o yaml print; nil: the item itself
+	all    []column[T]
+}
+
+// objects are what -o json and -o yaml print of items.
+func (c columns[T]) objects(items []T) []any {
+	list := make([]any, len(items))
+	for i, v := range items {
+		list[i] = v
+		if c.object != nil {
+			list[i] = c.object(v)
+		}
+	}
+	return list
 }
 
 func (c columns[T]) names() []string {
@@ -155,9 +168,9 @@ func completeColumns(names []string, word string) []string {
 func printList[T any](s *State, f *listFlags, cols columns[T], items []T) error {
 	switch f.output {
 	case "json":
-		return writeJSON(s.Stdout, append([]T{}, items...))
+		return writeJSON(s.Stdout, cols.objects(items))
 	case "yaml":
-		return writeYAML(s.Stdout, append([]T{}, items...))
+		return writeYAML(s.Stdout, cols.objects(items))
 	case "name":
 		for _, v := range items {
 			if _, err := fmt.Fprintln(s.Stdout, tui.Clean(cols.name(v), false)); err != nil {
@@ -315,8 +328,9 @@ type listWatch[T any] struct {
 func (w *listWatch[T]) print(items []T) error {
 	fresh := []T{}
 	var lines [][]byte
-	for _, v := range items {
-		data, err := json.Marshal(v)
+	for i, object := range w.cols.objects(items) {
+		v := items[i]
+		data, err := json.Marshal(object)
 		if err != nil {
 			return err
 		}
@@ -338,7 +352,7 @@ func (w *listWatch[T]) print(items []T) error {
 		}
 		return nil
 	case "yaml":
-		for _, v := range fresh {
+		for _, v := range w.cols.objects(fresh) {
 			fmt.Fprintln(w.s.Stdout, "---")
 			if err := writeYAML(w.s.Stdout, v); err != nil {
 				return err

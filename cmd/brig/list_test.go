@@ -58,9 +58,9 @@ func TestTablesAndTheirColumns(t *testing.T) {
 	sh.now = func() time.Time { return noon.Add(24 * time.Hour) }
 	for args, want := range map[string]string{
 		"build list": `ID                          TYPE     PROVIDER  PROJECT   STATUS       AGE
-01kdz00000000000000000000c  release  github    acme/app  interrupted  22h
-01kdz00000000000000000000b  push     github    acme/app  failed       23h
-01kdz00000000000000000000a  push     github    acme/app  succeeded    1d
+01kdz00000000000000000000c  release  github    acme/app  Interrupted  22h
+01kdz00000000000000000000b  push     github    acme/app  Failed       23h
+01kdz00000000000000000000a  push     github    acme/app  Succeeded    1d
 `,
 		"build list --columns id,duration,Exit,failure,title,rerun-of,waitsfor --state failed,succeeded": `ID                          DURATION  EXIT  FAILURE          TITLE           RERUN OF  WAITS FOR
 01kdz00000000000000000000b      1.0s     1  job test failed  Break it: true
@@ -183,15 +183,15 @@ func TestWatchingAList(t *testing.T) {
 			go func() {
 				done <- watcher.brigTo(out, &collected{}, "build", "list", "--watch", "--columns", "TYPE,STATUS,ID")
 			}()
-			out.await(t, "succeeded", 1)
+			out.await(t, "Succeeded", 1)
 			sh.ok(start...)
-			out.await(t, "succeeded", 2)
+			out.await(t, "Succeeded", 2)
 			watcher.sig <- os.Interrupt
 			if code := <-done; code != brigade.ExitCanceled {
 				t.Errorf("exit %d", code)
 			}
 			lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-			if strings.Count(out.String(), "STATUS") != 1 || !strings.HasPrefix(lines[len(lines)-1], "exec  succeeded  01") {
+			if strings.Count(out.String(), "STATUS") != 1 || !strings.HasPrefix(lines[len(lines)-1], "exec  Succeeded  01") {
 				t.Errorf("got\n%s", out)
 			}
 

@@ -43,7 +43,7 @@ func TestLocalStoreWithTheSameCommands(t *testing.T) {
 	runner := sh.also()
 	ended := make(chan int, 1)
 	go func() { _, _, code := runner.brig("run", "--runner", "dummy", "-e", "long"); ended <- code }()
-	list := sh.until("running", "build", "list", "--state", "running")
+	list := sh.until("Running", "build", "list", "--state", "running")
 	id = strings.Fields(strings.Split(list, "\n")[1])[0]
 	watched := make(chan int, 1)
 	watcher := sh.also()

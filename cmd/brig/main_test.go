@@ -121,7 +121,7 @@ func TestRunAndLookAtIt(t *testing.T) {
 	}
 	list, _, _ := sh.brig("build", "list")
 	rows := strings.Split(strings.TrimSpace(list), "\n")
-	if len(rows) != 2 || !strings.HasPrefix(rows[0], "ID") || !strings.Contains(rows[1], "succeeded") {
+	if len(rows) != 2 || !strings.HasPrefix(rows[0], "ID") || !strings.Contains(rows[1], "Succeeded") {
 		t.Fatalf("list:\n%s", list)
 	}
 	id := strings.Fields(rows[1])[0]

@@ -112,7 +112,8 @@ func newProjectList(s *State) *cobra.Command {
 
 // projectColumns are v1's columns, and what else there is to know.
 var projectColumns = columns[*brigade.Project]{
-	name: func(p *brigade.Project) string { return p.Name },
+	name:   func(p *brigade.Project) string { return p.Name },
+	object: func(p *brigade.Project) any { return projectWithV1(p) },
 	all: []column[*brigade.Project]{
 		{head: "NAME", of: func(_ printing, p *brigade.Project) string { return p.Name }},
 		{head: "ID", of: func(_ printing, p *brigade.Project) string { return p.ID }},
@@ -141,7 +142,7 @@ func newProjectGet(s *State) *cobra.Command {
 				if output == "yaml" { // as brig project apply takes it
 					return s.writeYAML(p, false)
 				}
-				if done, err := s.printObject(output, projectfile.Redact(p), p.Name); done {
+				if done, err := s.printObject(output, projectWithV1(projectfile.Redact(p)), p.Name); done {
 					return err
 				}
 				return s.showProject(p)
@@ -275,9 +276,11 @@ func (s *State) completeMoreProjects(cmd *cobra.Command, argv []string, word str
 }
 
 func newProjectDelete(s *State) *cobra.Command {
+	var out string
+	var dryRun bool
 	cmd := &cobra.Command{
 		Use: "delete PROJECT...", Short: "Delete projects; their builds stay",
-		Example: "  brig project delete acme/app", Args: args(cobra.MinimumNArgs(1)),
+		Example: "  brig project delete acme/app\n  brig project delete acme/app -o acme-app.json    keep it in a file", Args: args(cobra.MinimumNArgs(1)),
 		ValidArgsFunction: s.completeMoreProjects,
 		RunE: func(_ *cobra.Command, argv []string) error {
 			return s.withProjects(func(ctx context.Context, projects brigade.Projects) error {
@@ -289,15 +292,46 @@ func newProjectDelete(s *State) *cobra.Command {
 				for _, p := range chosen {
 					byID[p.ID] = p
 				}
+				if out != "" {
+					if err := s.backUp(out, byID); err != nil {
+						return err
+					}
+				}
 				for _, id := range slices.Sorted(maps.Keys(byID)) {
+					name := tui.Clean(byID[id].Name, false)
+					if dryRun {
+						fmt.Fprintf(s.Stdout, "Would delete %s\n", name)
+						continue
+					}
 					if err := projects.DeleteProject(ctx, id); err != nil {
 						return err
 					}
-					fmt.Fprintf(s.Stdout, "Deleted %s\n", tui.Clean(byID[id].Name, false))
+					fmt.Fprintf(s.Stdout, "Deleted %s\n", name)
 				}
 				return nil
 			})
 		},
 	}
+	cmd.Flags().StringVarP(&out, "out", "o", "", "write the project, with its secrets, to this `file` first, as v1's Secret")
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "D", false, "look whether the projects are there, and delete nothing")
 	return cmd
+}
+
+// backUp writes the one project that is to be deleted to a file.
+func (s *State) backUp(file string, projects map[string]*brigade.Project) error {
+	at, err := s.target()
+	switch {
+	case err != nil:
+		return err
+	case at.Kind == kindServer:
+		return brigade.Errorf(brigade.CodeUsage, "a server never shows secrets, and without them %s would be no copy", file).
+			WithHint("brig project export keeps all but the secrets")
+	case len(projects) != 1:
+		return brigade.Errorf(brigade.CodeUsage, "-o keeps one project, and %d are named", len(projects)).
+			WithHint("brig project export --with-secrets keeps any number")
+	}
+	for _, p := range projects {
+		err = writeSecretFile(file, p)
+	}
+	return err
 }

@@ -166,7 +166,7 @@ func TestServerRunAndLookAtIt(t *testing.T) {
 	if want := "Build: " + id + ", Worker: brigade-worker-" + id; lines[1] != want {
 		t.Errorf("second line %q", lines[1])
 	}
-	if out := sh.ok("build", "list", "acme/app"); !strings.Contains(out, id) || !strings.Contains(out, "failed") {
+	if out := sh.ok("build", "list", "acme/app"); !strings.Contains(out, id) || !strings.Contains(out, "Failed") {
 		t.Errorf("list:\n%s", out)
 	}
 	if out := sh.ok("build", "get", id[:20]); !strings.Contains(out, "second") || !strings.Contains(out, "dummy") {
