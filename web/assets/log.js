@@ -344,14 +344,17 @@
 	times.addEventListener("change", () => { box.classList.toggle("times", times.checked); remember("times", times.checked); widest = 0; draw(); });
 	follow.addEventListener("change", () => { if (follow.checked) box.scrollTop = room(); draw(); });
 	box.addEventListener("scroll", () => { if (follow.checked && !atEnd()) follow.checked = false; else if (!over && atEnd()) follow.checked = true; draw(); });
-	box.addEventListener("keydown", (e) => {
-		if (e.ctrlKey || e.metaKey || e.altKey) return;
+	// The keys of the log work wherever one is on its page, but for where one types.
+	document.addEventListener("keydown", (e) => {
+		if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented) return;
+		if (e.target instanceof Element && e.target.closest("input:not([type=checkbox]), textarea, select")) return;
 		if (e.key === "n") show(hit + 1);
 		else if (e.key === "N") show(hit - 1);
 		else if (e.key === "z" && !foldAll.hidden) toggleAll();
 		else if (e.key === "g") { follow.checked = false; box.scrollTop = 0; }
 		else if (e.key === "G") { follow.checked = true; box.scrollTop = room(); }
 		else return;
+		box.focus({ preventScroll: true }); // for the arrows to scroll on from there
 		e.preventDefault();
 	});
 	addEventListener("hashchange", readHash);
