@@ -5,16 +5,16 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/brigadecore/brigade/v3/internal/id"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
-var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var requestID = lazyregexp.New(`^[A-Za-z0-9._-]{1,64}$`)
 
 // recorder remembers what was answered.
 type recorder struct {

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/dispatch"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 	"github.com/brigadecore/brigade/v3/script/npm"
 )
 
@@ -163,7 +163,7 @@ func unlessMissing(err error) error {
 	return err
 }
 
-var importPattern = regexp.MustCompile(`(?:\brequire\s*\(\s*|\bfrom\s*|\bimport\s*\(?\s*)["']([^"'\n]+)["']`)
+var importPattern = lazyregexp.New(`(?:\brequire\s*\(\s*|\bfrom\s*|\bimport\s*\(?\s*)["']([^"'\n]+)["']`)
 
 // imports are the packages that a script may import: a rough reading that
 // takes comments for code, which does no harm here.

@@ -11,11 +11,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // What a gateway keeps of texts that are for people.
@@ -97,8 +97,8 @@ func keyOf(p *brigade.Project, fallback string) string {
 }
 
 var (
-	fullHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
-	anyHash  = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
+	fullHash = lazyregexp.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	anyHash  = lazyregexp.New(`^[0-9a-f]{7,64}$`)
 )
 
 // checkRevision refuses what git would not take, or would take for an option.

@@ -3,11 +3,11 @@ package gateway
 import (
 	"context"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // Registry takes the notifications of container registries: Docker Hub, Azure
@@ -182,10 +182,10 @@ type imagePush struct {
 }
 
 var (
-	imageTag = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	imageTag = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 	// companionTag is what signatures, attestations and lists of referrers are
 	// stored under, for want of a better place.
-	companionTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
+	companionTag = lazyregexp.New(`^sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
 )
 
 // ignored says why the entry starts nothing, or "".

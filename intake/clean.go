@@ -4,11 +4,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // What a delivery keeps of a request's values, in bytes.
@@ -38,10 +38,10 @@ var keptHeaders = []string{
 }
 
 // hiding matches the names of what is never kept.
-var hiding = regexp.MustCompile(`(?i)secret|token|signature|password|passwd|authorization|credential|api[-_]?key|^sig$|^key$|^code$|hmac`)
+var hiding = lazyregexp.New(`(?i)secret|token|signature|password|passwd|authorization|credential|api[-_]?key|^sig$|^key$|^code$|hmac`)
 
 // wildcards finds the names in a pattern of net/http.ServeMux.
-var wildcards = regexp.MustCompile(`\{([A-Za-z_][A-Za-z0-9_]*)(?:\.\.\.)?\}`)
+var wildcards = lazyregexp.New(`\{([A-Za-z_][A-Za-z0-9_]*)(?:\.\.\.)?\}`)
 
 // keepPath returns the values of the route's wildcards that are no secret.
 func keepPath(route string, value func(string) string) map[string]string {

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
 
 	"github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/internal/id"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // storing is how many events of one request are stored at the same time: they
@@ -251,7 +251,7 @@ func (in *Intake) inParallel(n int, do func(int)) {
 }
 
 // traceParent matches a trace context of W3C's Trace Context, version 00 and later.
-var traceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+var traceParent = lazyregexp.New(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
 // shortKey returns the key, or its digest when it is too long or no plain text.
 func shortKey(key string) string {

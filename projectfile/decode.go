@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // ours reads a project in our own form.
@@ -279,8 +279,8 @@ func (r *reader) duration(n *yaml.Node, v reflect.Value, path string) {
 }
 
 var (
-	durationText = regexp.MustCompile(`^[+-]?(?:(\d+(?:\.\d+)?)d)?((?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))*)$`)
-	secondsText  = regexp.MustCompile(`^[+-]?\d+(?:\.\d+)?$`)
+	durationText = lazyregexp.New(`^[+-]?(?:(\d+(?:\.\d+)?)d)?((?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))*)$`)
+	secondsText  = lazyregexp.New(`^[+-]?\d+(?:\.\d+)?$`)
 )
 
 // parseDuration reads "1d12h", "90s" or a number of seconds, of at most 100

@@ -2,13 +2,13 @@ package projectfile
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 	"github.com/brigadecore/brigade/v3/internal/quantity"
 )
 
@@ -30,7 +30,7 @@ func CheckName(name string) error {
 }
 
 var (
-	idText       = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+	idText       = lazyregexp.New(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 	pullPolicies = []string{"", "Always", "IfNotPresent", "Never"}
 )
 

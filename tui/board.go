@@ -1,11 +1,11 @@
 package tui
 
 import (
-	"regexp"
 	"strings"
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 const (
@@ -40,7 +40,7 @@ type row struct {
 	prefixWidth int
 }
 
-var percent = regexp.MustCompile(`\d{1,3}\s?%`)
+var percent = lazyregexp.New(`\d{1,3}\s?%`)
 
 func newBoard(mask func(string) string) *board {
 	return &board{byID: map[string]*row{}, counts: map[brigade.State]int{}, mask: mask}

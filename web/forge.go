@@ -2,13 +2,13 @@ package web
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
-var forgeRepository = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+/[\w.-]+(/[\w.-]+)+$`)
+var forgeRepository = lazyregexp.New(`^[a-z0-9-]+(\.[a-z0-9-]+)+/[\w.-]+(/[\w.-]+)+$`)
 
 // forgePaths are the addresses within a repository at a kind of forge.
 type forgePaths struct{ commit, branch, tag, pull string }

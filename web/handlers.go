@@ -1,9 +1,10 @@
 package web
 
 import (
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // A script's handlers are found without running it: calls of on and once of
@@ -16,7 +17,7 @@ type handlerCall struct {
 }
 
 // eventsAlias finds other names that a script gives to events.
-var eventsAlias = regexp.MustCompile(`\bevents\s*(?::|\bas\b)\s*([A-Za-z_$][\w$]*)|\b([A-Za-z_$][\w$]*)\s*=\s*require\([^()]*\)\.events\b`)
+var eventsAlias = lazyregexp.New(`\bevents\s*(?::|\bas\b)\s*([A-Za-z_$][\w$]*)|\b([A-Za-z_$][\w$]*)\s*=\s*require\([^()]*\)\.events\b`)
 
 const maxHandlers = 200
 

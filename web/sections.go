@@ -3,11 +3,11 @@ package web
 import (
 	"context"
 	"errors"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // A log is folded where its lines say what they belong to: where the shell
@@ -29,10 +29,10 @@ type section struct {
 }
 
 var (
-	groupBegin = regexp.MustCompile(`^(?:::group::|##\[group\])(.*)`)
-	groupEnd   = regexp.MustCompile(`^(?:::endgroup::|##\[endgroup\])`)
+	groupBegin = lazyregexp.New(`^(?:::group::|##\[group\])(.*)`)
+	groupEnd   = lazyregexp.New(`^(?:::endgroup::|##\[endgroup\])`)
 	// GitLab's runners: section_start:1700000000:name[collapsed=true]\r\e[0KTitle
-	gitlabMark = regexp.MustCompile(`section_(start|end):\d+:([\w.-]+)(?:\[[^\]]*\])?\r?(?:\x1b\[0K)?([^\r\x1b]*)`)
+	gitlabMark = lazyregexp.New(`section_(start|end):\d+:([\w.-]+)(?:\[[^\]]*\])?\r?(?:\x1b\[0K)?([^\r\x1b]*)`)
 )
 
 // sectioner finds the sections of a log, line by line.

@@ -19,11 +19,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // Options are what a Server is made of. Dir and Key have to be there.
@@ -188,7 +188,7 @@ func (s *Server) forget() error {
 }
 
 // names are IDs that are also names of files on every system.
-var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$`)
+var names = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$`)
 
 func checkID(noun, id string) error {
 	if !names.MatchString(id) {

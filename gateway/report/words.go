@@ -3,13 +3,13 @@ package report
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/gateway/forge"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 const (
@@ -18,7 +18,7 @@ const (
 	maxJobs        = 200 // in a table
 )
 
-var fullHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+var fullHash = lazyregexp.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 // reportable reports whether the event came from that provider and is about a
 // commit.

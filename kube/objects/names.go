@@ -9,13 +9,13 @@ package objects
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 	"github.com/brigadecore/brigade/v3/projectfile"
 )
 
@@ -155,7 +155,7 @@ func EventKeyLabels(projectID string) map[string]string {
 	return map[string]string{LabelHeritage: Heritage, LabelComponent: ComponentEventKey, LabelProject: projectID}
 }
 
-var notInName = regexp.MustCompile(`[^a-z0-9.-]+`)
+var notInName = lazyregexp.New(`[^a-z0-9.-]+`)
 
 // BuildID is the ID under which this program knows the build with that label:
 // in lower case, and with a dash for what cannot be part of a pod's name. It is

@@ -3,7 +3,6 @@ package pods
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -11,11 +10,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 	"github.com/brigadecore/brigade/v3/kube/objects"
 )
 
 // secretKey is what a key of a Secret may look like.
-var secretKey = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
+var secretKey = lazyregexp.New(`^[-._a-zA-Z0-9]{1,253}$`)
 
 // env gives the job its variables: strings by way of the job's Secret,
 // references as they are.

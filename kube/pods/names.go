@@ -11,6 +11,7 @@ import (
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 	"github.com/brigadecore/brigade/v3/kube/objects"
 )
 
@@ -53,10 +54,10 @@ const (
 )
 
 var (
-	invalidRun = regexp.MustCompile(`[^a-z0-9.-]+`)
-	badDots    = regexp.MustCompile(`[.-]*\.[.-]*`)
-	validName  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
-	validLabel = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`)
+	invalidRun = lazyregexp.New(`[^a-z0-9.-]+`)
+	badDots    = lazyregexp.New(`[.-]*\.[.-]*`)
+	validName  = lazyregexp.New(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	validLabel = lazyregexp.New(`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`)
 )
 
 // objectName makes s the name of an object: as it is, in lower case, where

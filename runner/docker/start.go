@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // Start implements brigade.Runner: it has the image pulled when the engine does
@@ -243,7 +243,7 @@ func (p *plan) refused(err error, doing string) error {
 	return failure
 }
 
-var daemonPrefix = regexp.MustCompile(`^(Error response from daemon: )+`)
+var daemonPrefix = lazyregexp.New(`^(Error response from daemon: )+`)
 
 // plain is the engine's message without what its client puts in front.
 func plain(err error) string {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"time"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // Options set up a Runner.
@@ -114,7 +114,7 @@ type level struct {
 }
 
 // safeName is what an ID has to look like before it becomes part of a path.
-var safeName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$`)
+var safeName = lazyregexp.New(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$`)
 
 // Start implements brigade.Runner.
 func (r *Runner) Start(ctx context.Context, run brigade.JobRun) (brigade.Execution, error) {

@@ -2,13 +2,13 @@ package lint
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/dop251/goja/ast"
 	"github.com/dop251/goja/file"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // jobs looks at the jobs that a file makes and runs.
@@ -93,7 +93,7 @@ func (c *checker) name(p *program, e ast.Expression, up []ast.Node) {
 	}
 }
 
-var badNamePart = regexp.MustCompile(`[^a-z0-9.-]`)
+var badNamePart = lazyregexp.New(`[^a-z0-9.-]`)
 
 // text is the text that e is in any case.
 func (p *program) text(e ast.Expression) (string, bool) {
@@ -131,7 +131,7 @@ func caught(up []ast.Node) bool {
 }
 
 // imageName matches what a container engine takes for an image's name.
-var imageName = regexp.MustCompile(`^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?/)?` +
+var imageName = lazyregexp.New(`^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?/)?` +
 	`[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*` +
 	`(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[A-Za-z][A-Za-z0-9+._-]*:[0-9a-fA-F]{32,})?$`)
 

@@ -12,12 +12,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 	"github.com/brigadecore/brigade/v3/script/engine"
 )
 
@@ -116,7 +116,7 @@ type checker struct {
 func (c *checker) add(f Finding) { c.found = append(c.found, f) }
 
 // ignoreComment matches what silences findings of its line and of the next.
-var ignoreComment = regexp.MustCompile(`(?://|/\*)\s*brig-lint-ignore\b([^*\n]*)`)
+var ignoreComment = lazyregexp.New(`(?://|/\*)\s*brig-lint-ignore\b([^*\n]*)`)
 
 // sorted are the findings nobody wants to ignore, each once.
 func (c *checker) sorted() []Finding {
@@ -215,8 +215,8 @@ func (c *checker) local(from, spec string) (name, text string, ok bool) {
 // messagePlace matches the place that a message begins with, and stackPlace
 // the first one of a stack.
 var (
-	messagePlace = regexp.MustCompile(`^([^\s:]+):(\d+):(?:(\d+):)? `)
-	stackPlace   = regexp.MustCompile(`\n\s+at (?:.*\()?([^\s()]+):(\d+):(\d+)\)?`)
+	messagePlace = lazyregexp.New(`^([^\s:]+):(\d+):(?:(\d+):)? `)
+	stackPlace   = lazyregexp.New(`\n\s+at (?:.*\()?([^\s()]+):(\d+):(\d+)\)?`)
 )
 
 // failureOf makes a finding of the error of a script that does not load.

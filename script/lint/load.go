@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"sync"
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 	"github.com/brigadecore/brigade/v3/script"
 )
 
@@ -69,7 +69,7 @@ func (c *checker) load(ctx context.Context) (loaded bool, err error) {
 var errLoaded = errors.New("the script is loaded")
 
 // oddity matches what the worker warns of in a script.
-var oddity = regexp.MustCompile(`^([^\s:]+\.[cm]?[jt]sx?):(\d+): (.*)$`)
+var oddity = lazyregexp.New(`^([^\s:]+\.[cm]?[jt]sx?):(\d+): (.*)$`)
 
 // listener is the host of a script that is only loaded.
 type listener struct {

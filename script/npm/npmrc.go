@@ -6,10 +6,10 @@ import (
 	"io/fs"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // defaultRegistry is npm's own.
@@ -30,7 +30,7 @@ type config struct {
 // setting is one line of a configuration source.
 type setting struct{ key, value string }
 
-var envReference = regexp.MustCompile(`(\\*)\$\{([^${}?]+)(\?)?\}`)
+var envReference = lazyregexp.New(`(\\*)\$\{([^${}?]+)(\?)?\}`)
 
 // loadConfig reads, the first winning: the environment (npm_config_…), the
 // project's .npmrc, the user's .npmrc, npm's defaults. An .npmrc that is not

@@ -3,11 +3,11 @@ package npm
 import (
 	"net/url"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 type specKind int
@@ -29,9 +29,9 @@ type spec struct {
 }
 
 var (
-	packageName = regexp.MustCompile(`^(@[a-zA-Z0-9-~][a-zA-Z0-9-._~]*/)?[a-zA-Z0-9-~_][a-zA-Z0-9-._~]*$`)
-	tagName     = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._-]*$`)
-	gitLike     = regexp.MustCompile(`^(git(\+[a-z]+)?:|git@|github:|gitlab:|bitbucket:|gist:|[a-zA-Z0-9_.-]+/[a-zA-Z0-9_.-]+(#.*)?$)`)
+	packageName = lazyregexp.New(`^(@[a-zA-Z0-9-~][a-zA-Z0-9-._~]*/)?[a-zA-Z0-9-~_][a-zA-Z0-9-._~]*$`)
+	tagName     = lazyregexp.New(`^[a-zA-Z][a-zA-Z0-9._-]*$`)
+	gitLike     = lazyregexp.New(`^(git(\+[a-z]+)?:|git@|github:|gitlab:|bitbucket:|gist:|[a-zA-Z0-9_.-]+/[a-zA-Z0-9_.-]+(#.*)?$)`)
 )
 
 // validName reports whether name is one a package can have, so that it is

@@ -7,10 +7,11 @@ package pattern
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 )
 
 // Lowered is a regular expression that the engine understands.
@@ -35,7 +36,7 @@ func Needed(source, flags string) bool {
 }
 
 // strange matches a property escape and the beginning of a group with a name.
-var strange = regexp.MustCompile(`\\[pP]|\(\?<[^=!]`)
+var strange = lazyregexp.New(`\\[pP]|\(\?<[^=!]`)
 
 // Lower rewrites a regular expression. The error says what is wrong with it, in
 // the words of JavaScript.

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/internal/lazyregexp"
 	"github.com/brigadecore/brigade/v3/script/brigadier"
 	"github.com/brigadecore/brigade/v3/script/engine"
 	"github.com/brigadecore/brigade/v3/script/modules"
@@ -259,7 +259,7 @@ func (s *session) loadFailure(err error) *brigade.Error {
 }
 
 // framePlace matches the place that a stack frame ends with.
-var framePlace = regexp.MustCompile(`([^\s()][^()]*):(\d+):(\d+)\)?$`)
+var framePlace = lazyregexp.New(`([^\s()][^()]*):(\d+):(\d+)\)?$`)
 
 // place says where a test failed: the innermost line of the stack that is of a
 // file of the project.
