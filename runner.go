@@ -46,6 +46,9 @@ type JobRun struct {
 	// Notify is told when the job starts pulling and when it starts running,
 	// with a sentence for people. It may be nil.
 	Notify func(state State, message string)
+	// Hold stops the clock of the job's time limit until release is called: the
+	// job waits for its turn, for the sake of others. It may be nil.
+	Hold func() (release func())
 	// Keep takes the files that Spec.Artifacts names, once the job has ended
 	// and before Wait returns: name is relative to Spec.MountPath. nil: none
 	// are kept.

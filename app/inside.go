@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/brigadecore/brigade/v3/kube/worker"
 	"github.com/brigadecore/brigade/v3/script"
 	"github.com/brigadecore/brigade/v3/store/memory"
+	"github.com/brigadecore/brigade/v3/workspace"
 )
 
 // InsideOptions say what the worker of one build works with, in a pod of its own.
@@ -123,7 +125,7 @@ func (w *inside) runner() (*pods.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	opt.Workspace, opt.RemoteArtifacts = files, true
+	opt.Workspace, opt.RemoteArtifacts, opt.Turns = files, true, jobLimit(w.opt.Getenv) > 0
 	return pods.New(opt)
 }
 
@@ -140,7 +142,7 @@ func (w *inside) prepare(ctx context.Context, runner *pods.Runner) error {
 		Store: w.store, Feed: feed.New(feed.Options{Sinks: []brigade.Watcher{w.out.watch}}),
 		Worker: &keepsResult{Worker: script.New(script.Options{Now: w.opt.Now, Stuck: w.opt.Stuck}), keep: &w.result},
 		Runner: runner, Source: fixedTree(w.at.Dir), Deps: &dependencies{opt: Options{Dirs: dirs, Environ: w.opt.Environ}, strangers: true},
-		Owner: w.opt.Pod, Lease: time.Hour, Grace: w.opt.Grace, Env: w.env(), Now: w.opt.Now, Log: w.opt.Log,
+		Owner: w.opt.Pod, Lease: time.Hour, Grace: w.opt.Grace, MaxJobs: jobLimit(w.opt.Getenv), Env: w.env(), Now: w.opt.Now, Log: w.opt.Log,
 	})
 	return err
 }
@@ -169,13 +171,16 @@ func (w *inside) seed(ctx context.Context) error {
 	return err
 }
 
+// ownEnv are variables between the controller and the worker, not for scripts.
+var ownEnv = []string{JobOptionsEnv, JobLimitEnv, workspace.URLEnv, workspace.TokenEnv, workspace.CAEnv}
+
 // env is what of the pod's environment a script sees besides what every script
 // does: v1's variables.
 func (w *inside) env() map[string]string {
 	env := map[string]string{}
 	for _, pair := range w.opt.Environ {
 		name, value, _ := strings.Cut(pair, "=")
-		if strings.HasPrefix(name, "BRIGADE_") && name != JobOptionsEnv {
+		if strings.HasPrefix(name, "BRIGADE_") && !slices.Contains(ownEnv, name) {
 			env[name] = value
 		}
 	}

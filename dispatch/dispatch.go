@@ -89,11 +89,11 @@ type DependencyRequest struct {
 // Dispatcher runs builds.
 type Dispatcher struct {
 	opt   Options
-	slots chan struct{} // nil: no limit
+	slots *slots // nil: no limit
 
 	mu       sync.Mutex
 	runs     map[string]*run
-	projects map[string]chan struct{}  // slots for jobs of projects that have a limit
+	projects map[string]*slots         // slots for jobs of projects that have a limit
 	waits    map[string]string         // what the waiting builds wait for, by ID
 	starting map[string]*brigade.Build // what Serve has started, by ID
 	serving  sync.WaitGroup
@@ -129,9 +129,9 @@ func New(opt Options) (*Dispatcher, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Dispatcher{opt: opt, runs: map[string]*run{}, projects: map[string]chan struct{}{}, starting: map[string]*brigade.Build{}, wake: make(chan struct{}, 1)}
+	d := &Dispatcher{opt: opt, runs: map[string]*run{}, projects: map[string]*slots{}, starting: map[string]*brigade.Build{}, wake: make(chan struct{}, 1)}
 	if opt.MaxJobs > 0 {
-		d.slots = make(chan struct{}, opt.MaxJobs)
+		d.slots = &slots{limit: opt.MaxJobs}
 	}
 	return d, nil
 }
@@ -186,43 +186,4 @@ func (d *Dispatcher) Kill() {
 func (d *Dispatcher) attaches() bool {
 	_, ok := d.opt.Runner.(brigade.Attacher)
 	return ok
-}
-
-// acquire waits for a free slot for a job of the project.
-func (d *Dispatcher) acquire(ctx context.Context, p *brigade.Project) (release func(), err error) {
-	var held []chan struct{}
-	release = func() {
-		for _, slots := range held {
-			<-slots
-		}
-	}
-	for _, slots := range []chan struct{}{d.projectSlots(p), d.slots} {
-		if slots == nil {
-			continue
-		}
-		select {
-		case slots <- struct{}{}:
-			held = append(held, slots)
-		case <-ctx.Done():
-			release()
-			return nil, context.Cause(ctx)
-		}
-	}
-	return release, nil
-}
-
-// projectSlots are the slots of a project with a limit on jobs. A changed
-// limit counts for builds that start after it.
-func (d *Dispatcher) projectSlots(p *brigade.Project) chan struct{} {
-	if p.Limits.Jobs <= 0 {
-		return nil
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if slots := d.projects[p.ID]; slots != nil && cap(slots) == p.Limits.Jobs {
-		return slots
-	}
-	slots := make(chan struct{}, p.Limits.Jobs)
-	d.projects[p.ID] = slots
-	return slots
 }

@@ -119,6 +119,7 @@ type jobRun struct {
 	sink *logSink
 	// again: it may be under way already, since before a restart
 	again bool
+	hold  func() (release func()) // stops the clock of its time limit
 }
 
 // do runs the job once and writes down every step.
@@ -229,8 +230,9 @@ func (x *jobRun) execute(ctx context.Context) (brigade.Exit, error) {
 	}
 	defer release()
 	timeout := time.Duration(x.job.Spec.Timeout) * time.Millisecond
-	limited, stop := context.WithTimeoutCause(ctx, timeout, timeoutError(x.job))
+	limited, clock, stop := withLimit(ctx, timeout, timeoutError(x.job))
 	defer stop()
+	x.hold = clock.hold
 	running, err := x.start(limited)
 	for err != nil && x.r.d.lackedRoom() && limited.Err() == nil {
 		x.r.publish(brigade.Change{JobID: x.job.ID, Notice: "it waits for room: " + x.r.mask.String(err.Error())})
@@ -250,7 +252,7 @@ func (x *jobRun) execute(ctx context.Context) (brigade.Exit, error) {
 func (x *jobRun) start(ctx context.Context) (brigade.Execution, error) {
 	run := brigade.JobRun{
 		Job: x.traced(), Build: x.r.build0, Project: x.r.project,
-		Log: x.log, Notify: x.notify,
+		Log: x.log, Notify: x.notify, Hold: x.hold,
 	}
 	if x.job.Spec.UseSource {
 		run.Source = x.r.tree.Dir

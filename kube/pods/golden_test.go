@@ -39,7 +39,7 @@ type goldenCase struct {
 		VCSCommand, Overlay                                                             []string
 		Source                                                                          SourceMode
 		BuildStorage, Cache                                                             StorageMode
-		Restricted, Workspace                                                           bool
+		Restricted, Workspace, Turns                                                    bool
 	}
 }
 
@@ -154,7 +154,7 @@ func planned(t *testing.T, c goldenCase, run brigade.JobRun) (*plan, error) {
 	o := c.Options
 	opt := Options{
 		Cluster: &cluster.Client{Namespace: "ci"}, VCSImage: o.VCSImage, VCSCommand: o.VCSCommand, KnownHosts: o.KnownHosts, ServiceAccount: o.ServiceAccount, ServiceAccounts: o.ServiceAccounts,
-		BuildStorageClass: o.BuildStorageClass, Overlay: o.Overlay, Source: o.Source, BuildStorage: o.BuildStorage, Cache: o.Cache, Restricted: o.Restricted, RunBy: o.RunBy,
+		BuildStorageClass: o.BuildStorageClass, Overlay: o.Overlay, Source: o.Source, BuildStorage: o.BuildStorage, Cache: o.Cache, Restricted: o.Restricted, RunBy: o.RunBy, Turns: o.Turns,
 	}
 	if o.Workspace {
 		opt.Workspace, opt.WorkspaceImage = equipment{}, "registry/brigade:3"

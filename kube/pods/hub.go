@@ -60,7 +60,9 @@ func trim(pod *corev1.Pod) *corev1.Pod {
 			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, ResourceVersion: pod.ResourceVersion, Labels: pod.Labels,
 			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp, DeletionGracePeriodSeconds: pod.DeletionGracePeriodSeconds,
 		},
-		Spec: corev1.PodSpec{NodeName: pod.Spec.NodeName, TerminationGracePeriodSeconds: pod.Spec.TerminationGracePeriodSeconds},
+		Spec: corev1.PodSpec{
+			NodeName: pod.Spec.NodeName, TerminationGracePeriodSeconds: pod.Spec.TerminationGracePeriodSeconds, SchedulingGates: pod.Spec.SchedulingGates,
+		},
 	}
 	for _, name := range []string{annotationAttempt, annotationCollect} {
 		if v, ok := pod.Annotations[name]; ok {

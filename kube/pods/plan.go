@@ -96,6 +96,9 @@ func (r *Runner) finish(ctx context.Context, p *plan, owner *metav1.OwnerReferen
 	if err := r.overlay(p); err != nil {
 		return err
 	}
+	if r.opt.Turns {
+		p.gate()
+	}
 	p.users()
 	p.mountSecret()
 	p.record()

@@ -32,6 +32,10 @@ type Options struct {
 
 	// RunBy says who runs the jobs: objects.RunnerController or RunnerWorker.
 	RunBy string
+	// Turns has every pod wait for its turn: it is made with a scheduling gate,
+	// objects.GateTurn, which somebody takes away who knows how many jobs may
+	// run. The clock of the job's time limit is held until then.
+	Turns bool
 
 	// Source says how jobs get the build's files; default SourceSidecar.
 	Source SourceMode

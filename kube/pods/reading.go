@@ -200,6 +200,10 @@ func colon(text string) string {
 
 // waiting reads what a pod waits for whose job has not begun.
 func (r *reading) waiting(pod *corev1.Pod, job string, main *corev1.ContainerStatus) {
+	if objects.WaitsForTurn(pod) {
+		r.note = "it waits for its turn: as many jobs run as may at once"
+		return
+	}
 	if pod.Spec.NodeName == "" {
 		for _, c := range pod.Status.Conditions {
 			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	brigade "github.com/brigadecore/brigade/v3"
+	"github.com/brigadecore/brigade/v3/kube/objects"
 )
 
 // unseenAfter is how long a pod may stay out of the watched list before it is
@@ -136,10 +137,12 @@ func (x *execution) begin(ctx context.Context) error {
 	defer unseen.Stop()
 	patience := newPatience(x.r.opt.PullPatience)
 	defer patience.stop()
-	said := ""
+	said, turn := "", turn{hold: x.run.Hold}
+	defer turn.look(false)
 	for {
 		pod, gone := x.box.get()
 		got := read(pod, name)
+		turn.look(objects.WaitsForTurn(pod))
 		switch {
 		case got.started:
 			if x.run.Notify != nil {

@@ -35,6 +35,7 @@ func (w *Worker) hub(ns string) *hub {
 		LabelSelector: objects.LabelHeritage + "=" + objects.Heritage + "," + objects.LabelComponent + "=" + objects.ComponentJob,
 		Transform:     slim, Log: w.opt.Log,
 	})
+	w.turns.watch(h.view)
 	h.view.Subscribe(func(e cluster.Event[*corev1.Pod]) {
 		pod := e.Object()
 		id, ok := objects.BuildID(pod.Labels[objects.LabelBuild])

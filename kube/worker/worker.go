@@ -63,6 +63,10 @@ type Options struct {
 	NodeSelector           map[string]string
 	Tolerations            []corev1.Toleration
 
+	// Occupy takes a place for a job of a worker among those that may run at
+	// once, see dispatch.Dispatcher.Occupy. nil: there are as many as one likes.
+	Occupy func(ctx context.Context, projectID string, runs bool) (release func(), err error)
+
 	// Jobs gets the records of the jobs that such workers run; nil: they are
 	// not kept. With KeepLogs it gets what they print, too, so that it outlives
 	// their pods; else that is read from the pods when somebody wants to see it.
@@ -99,6 +103,7 @@ type Worker struct {
 	mu    sync.Mutex
 	waits map[string]map[chan struct{}]bool // who waits for a change of the pod of that name
 	hubs  map[string]*hub                   // of job pods, by namespace
+	turns *turnstile
 }
 
 var (
@@ -123,6 +128,7 @@ func New(ctx context.Context, opt Options) (*Worker, error) {
 	}
 	w := &Worker{opt: opt, waits: map[string]map[chan struct{}]bool{}, hubs: map[string]*hub{}}
 	w.live, w.close = context.WithCancel(context.WithoutCancel(ctx))
+	w.turns = newTurnstile(w)
 	w.pods = cluster.Watch(w.live, opt.Client.Pods(""), cluster.ViewOptions[*corev1.Pod]{
 		LabelSelector: objects.LabelHeritage + "=" + objects.Heritage + "," + objects.LabelComponent + "=" + objects.ComponentBuild,
 		Transform:     slim, Log: opt.Log,
@@ -207,6 +213,6 @@ func slim(p *corev1.Pod) *corev1.Pod {
 	for _, c := range p.Spec.Containers {
 		containers = append(containers, corev1.Container{Name: c.Name, Image: c.Image})
 	}
-	p.Spec = corev1.PodSpec{NodeName: p.Spec.NodeName, Containers: containers}
+	p.Spec = corev1.PodSpec{NodeName: p.Spec.NodeName, Containers: containers, SchedulingGates: p.Spec.SchedulingGates}
 	return p
 }

@@ -32,6 +32,8 @@ type world struct {
 	run     brigade.ScriptRun
 	abort   chan struct{}
 	project *brigade.Project
+	secret  *corev1.Secret
+	places  *places // for jobs; nil: there are enough
 
 	mu    sync.Mutex
 	lines []string
@@ -61,6 +63,7 @@ func newWorld(t *testing.T, fate func(*corev1.Pod) testcluster.Fate) *world {
 	_, err = w.client.Secrets("").Create(ctx, projectSecret, metav1.CreateOptions{})
 	must(t, err)
 	w.run = brigade.ScriptRun{Build: b, Project: w.project, Abort: w.abort}
+	w.secret = made
 	w.worker = w.open(made)
 	return w
 }
@@ -75,13 +78,17 @@ func open(t *testing.T, c *testcluster.Cluster, ns string) *cluster.Client {
 // open is a process that follows worker pods.
 func (w *world) open(secret *corev1.Secret) *worker.Worker {
 	w.t.Helper()
-	made, err := worker.New(w.t.Context(), worker.Options{
+	opt := worker.Options{
 		Client: w.client, All: true, Image: "worker", Jobs: w.store, KeepLogs: true, Grace: time.Second,
 		Secret: func(id string) (name, label string, ok bool) { return objects.WorkerName(id), id, id == build },
 		Owner: func(context.Context, *brigade.Build) (*metav1.OwnerReference, error) {
 			return &metav1.OwnerReference{APIVersion: "v1", Kind: "Secret", Name: secret.Name, UID: secret.UID}, nil
 		},
-	})
+	}
+	if w.places != nil {
+		opt.Occupy = w.places.occupy
+	}
+	made, err := worker.New(w.t.Context(), opt)
 	must(w.t, err)
 	w.t.Cleanup(func() { must(w.t, made.Close()) })
 	return made
