@@ -15,8 +15,8 @@ const (
 	memoryFree  = 4 << 20 // less than that is not worth it
 )
 
-// giveMemoryBack gives what a burst of events needed back to the system when
-// it is over. The runtime by itself keeps it for minutes.
+// giveMemoryBack gives what the start or a burst of events needed back to the
+// system when it is over. The runtime by itself keeps it for minutes.
 func giveMemoryBack(ctx context.Context) {
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/allocs:bytes"},
@@ -43,7 +43,11 @@ func giveMemoryBack(ctx context.Context) {
 		}
 		last = value(0)
 		garbage := value(4) - min(value(3), value(4))
-		if quiet == 2 && value(1)+value(2)+garbage >= memoryFree {
+		if quiet != 2 {
+			continue
+		}
+		unmapProgram()
+		if value(1)+value(2)+garbage >= memoryFree {
 			debug.FreeOSMemory()
 		}
 	}
