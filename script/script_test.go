@@ -58,16 +58,21 @@ func TestAScriptThatIsStuckIsGivenUp(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes as long as a script may take to stop")
 	}
-	release := make(chan struct{})
+	entered, release := make(chan struct{}), make(chan struct{})
 	defer close(release)
 	block := modules.Module{
 		Names: []string{"block"}, Source: "exports.forever = native.forever",
-		Native: func(*modules.Env) map[string]any { return map[string]any{"forever": func() { <-release }} },
+		Native: func(*modules.Env) map[string]any {
+			return map[string]any{"forever": func() { close(entered); <-release }}
+		},
 	}
 	told := make(chan struct{})
 	w := New(Options{Modules: []modules.Module{block}, Stuck: func() { close(told) }})
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, cancel)
+	go func() {
+		<-entered
+		cancel()
+	}()
 	_, err := w.RunScript(ctx, benchRun("brigade.js", `require("block").forever()`), quietHost{})
 	if !errors.Is(err, &brigade.Error{Code: brigade.CodeCanceled}) {
 		t.Errorf("got %v", err)
@@ -93,7 +98,7 @@ func TestACallThatNeverEndsIsGivenUp(t *testing.T) {
 	}
 	w := New(Options{Modules: []modules.Module{block}, Stuck: func() { close(told) }})
 	run := benchRun("brigade.js", `require("block").forever()`)
-	run.Limits.Turn = 50 * time.Millisecond
+	run.Limits.Turn = time.Second
 	_, err := w.RunScript(t.Context(), run, quietHost{})
 	if !errors.Is(err, &brigade.Error{Code: brigade.CodeScriptLimit}) {
 		t.Errorf("got %v", err)

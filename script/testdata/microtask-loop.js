@@ -1,3 +1,3 @@
-// turn: 100ms
+// turn: 2s
 const { events } = require("brigadier");
 events.on("exec", () => { const again = () => Promise.resolve().then(again); again(); });

@@ -1,4 +1,4 @@
-// turn: 100ms
+// turn: 2s
 const forever: boolean = true;
 for (; forever;) {
 }

@@ -1,4 +1,4 @@
-// turn: 100ms
+// turn: 2s
 const { events } = require("brigadier");
 events.on("exec", () => {
   while (true) {}
