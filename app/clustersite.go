@@ -52,6 +52,7 @@ func newClusterSite(c *Controller) *clusterSite {
 
 // open sets the store, the runner and what is beside them.
 func (k *clusterSite) open(ctx context.Context, s *Server) error {
+	s.decide = intake.DecideArrived // gateways, and people, store builds, too
 	s.onClose("news of the cluster", func() error { k.ready(nil); return nil })
 	inner, err := k.inner(ctx, s)
 	if err != nil {
@@ -63,8 +64,15 @@ func (k *clusterSite) open(ctx context.Context, s *Server) error {
 	}
 	k.store, err = kubestore.New(ctx, kubestore.Options{
 		Client: k.c.client, Inner: inner, Durable: k.c.opt.Store != StoreMemory, Now: s.opt.Now, Log: s.opt.Log,
-		Wake:           func() { k.told(func(s *Server) { s.dispatcher.Wake() }) },
-		Changed:        func(c brigade.Change) { k.told(func(s *Server) { s.feed.Publish(c) }) },
+		Wake: func() { k.told(func(s *Server) { s.dispatcher.Wake() }) },
+		Changed: func(c brigade.Change) {
+			k.told(func(s *Server) {
+				s.feed.Publish(c)
+				if c.Build != nil {
+					s.intake.Arrived(ctx, c.Build)
+				}
+			})
+		},
 		Canceled:       func(id string, req brigade.CancelRequest) { k.told(func(s *Server) { s.dispatcher.Cancel(id, req) }) },
 		Prepare:        func(p *brigade.Project, b *brigade.Build) { builds.Prepare(context.WithoutCancel(ctx), p, b) },
 		ProjectChanged: func(string) { k.told(func(s *Server) { s.intake.Invalidate(); s.schedules.Wake() }) },
@@ -178,6 +186,9 @@ func (k *clusterSite) takeOver(ctx context.Context, s *Server) {
 	try, cancel := context.WithTimeout(ctx, sharePatience)
 	defer cancel()
 	k.shared = k.shareToken(try, s) == nil // or background goes on with it
+	if err := s.open(ctx, func(b *brigade.Build) { s.intake.Arrived(ctx, b) }); err != nil {
+		s.opt.Log.Error("look for builds that have to make room", "err", err)
+	}
 	k.ready(s)
 	k.sweepWorkspace(ctx, s)
 }

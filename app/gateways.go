@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -92,7 +94,7 @@ func (g *Gateways) wire(ctx context.Context) error {
 		return err
 	}
 	g.feed = feed.New(feed.Options{})
-	made, err := intake.New(intake.Options{Store: g.store, Feed: g.feed, Remote: remoteOf(g.opt.Proxies), Limits: g.opt.Limits, Now: g.opt.Now, Log: g.opt.Log})
+	made, err := intake.New(intake.Options{Store: g.store, Feed: g.feed, Decide: intake.DecideElsewhere, Remote: remoteOf(g.opt.Proxies), Limits: g.opt.Limits, Now: g.opt.Now, Log: g.opt.Log})
 	if err != nil {
 		return err
 	}
@@ -106,13 +108,30 @@ func (g *Gateways) wire(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p, err := newPart(ctx, at.Kind+" gateway", at.Listener, handler, g.opt.Log)
+		p, err := newPart(ctx, at.Kind+" gateway", at.Listener, g.withReadiness(handler), g.opt.Log)
 		if err != nil {
 			return err
 		}
 		g.parts = append(g.parts, p)
 	}
 	return nil
+}
+
+// withReadiness answers, beside the gateways, whether events can be taken: not
+// while the API server is away, which has to keep them. That somebody listens is
+// what /healthz says.
+func (g *Gateways) withReadiness(gateways http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", gateways)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := g.store.Healthy(); err != nil {
+			g.opt.Log.Debug("not ready", "err", err)
+			http.Error(w, "the API server of the cluster cannot be reached", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	return mux
 }
 
 // gatewaysOf are those of a kind.

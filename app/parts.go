@@ -71,7 +71,7 @@ func (s *Server) makeDispatcher(ctx context.Context) error {
 func (s *Server) makeIntake(context.Context) error {
 	var err error
 	s.intake, err = intake.New(intake.Options{
-		Store: s.Store, Feed: s.feed, Wake: s.dispatcher.Wake, Cancel: s.dispatcher.Cancel,
+		Store: s.Store, Feed: s.feed, Wake: s.dispatcher.Wake, Cancel: s.dispatcher.Cancel, Decide: s.decide,
 		Observe: s.metrics.Observe, Remote: remoteOf(s.opt.Proxies), Limits: s.opt.Limits, Now: s.opt.Now, Log: s.opt.Log,
 	})
 	if err != nil {

@@ -69,6 +69,7 @@ type Server struct {
 	metrics    *metrics.Metrics
 	parts      []*part
 	site       site
+	decide     intake.Decision // who makes room for builds
 }
 
 // site is what differs between a server on one machine and the controller of

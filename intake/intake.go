@@ -39,6 +39,9 @@ type Options struct {
 	// process runs it. The request is in the store by then, so that another
 	// process finds it. nil: it is only stored.
 	Cancel func(buildID string, req brigade.CancelRequest) bool
+	// Decide says who makes room for builds that share a limit; default this
+	// process, before it answers.
+	Decide Decision
 	// Observe is told of every answered request and how long it took, for
 	// metrics; it must not block.
 	Observe func(d brigade.Delivery, took time.Duration)
@@ -107,6 +110,8 @@ type Intake struct {
 	perMin  *buckets        // accepted events, by project
 	refused *buckets        // refused requests, by remote
 
+	arrivals arrivals
+
 	mu       sync.Mutex
 	gateways map[string]brigade.Gateway // that Handler was given, by name
 	onChange []func()                   // are called when projects changed
@@ -135,7 +140,7 @@ func New(o Options) (*Intake, error) {
 	in := &Intake{
 		opt: o, filters: filters, stats: stats, madeUp: madeUp(),
 		catalog:  newCatalog(o.Store, o.Now),
-		lanes:    newLanes(o.Store, o.Now),
+		lanes:    newLanes(o.Store, o.Now, o.Decide),
 		log:      newDeliveryLog(o, stats),
 		large:    make(chan struct{}, o.Limits.Large),
 		perMin:   newBuckets(),
@@ -146,8 +151,11 @@ func New(o Options) (*Intake, error) {
 }
 
 // Close waits until every delivery is written down, or ctx ends. Call it when
-// no request is handled any more.
-func (in *Intake) Close(ctx context.Context) error { return in.log.close(ctx) }
+// no request is handled any more, and nothing arrives.
+func (in *Intake) Close(ctx context.Context) error {
+	in.arrivals.busy.Wait()
+	return in.log.close(ctx)
+}
 
 // Invalidate makes the next event see the projects as they are in the store
 // now. Call it after a project was changed; otherwise changes are seen within
@@ -176,7 +184,8 @@ type Submission struct {
 // Submit stores a build for the event and returns it once it is safe. When
 // the event has a key and a build of the project has it already, that one is
 // returned, and repeat is true. A build that the project's concurrency does
-// not allow is stored as canceled. Errors are CodeInvalid and CodeTooLarge,
+// not allow is stored as canceled, unless Options.Decide leaves that for later.
+// Errors are CodeInvalid and CodeTooLarge,
 // which are about the event, and those of the store.
 func (in *Intake) Submit(ctx context.Context, s Submission) (build *brigade.Build, repeat bool, err error) {
 	return in.submit(ctx, s, 0)
@@ -205,6 +214,7 @@ func (in *Intake) submit(ctx context.Context, s Submission, window time.Duration
 	in.publish(&told)
 	if !stored.State.Ended() {
 		in.settle(ctx, turn)
+		in.Arrived(ctx, stored)
 		if in.opt.Wake != nil {
 			in.opt.Wake()
 		}

@@ -21,6 +21,7 @@ const lanesFresh = 15 * time.Second
 type lanes struct {
 	store brigade.Builds
 	now   func() time.Time
+	later bool // others store builds, too: see Decision
 
 	mu       sync.Mutex
 	projects map[string]*lane
@@ -76,8 +77,8 @@ type turn struct {
 	limit    int
 }
 
-func newLanes(store brigade.Builds, now func() time.Time) *lanes {
-	return &lanes{store: store, now: now, projects: map[string]*lane{}}
+func newLanes(store brigade.Builds, now func() time.Time, d Decision) *lanes {
+	return &lanes{store: store, now: now, later: d != DecideHere, projects: map[string]*lane{}}
 }
 
 // enter takes a place for b, which is about to be stored. With the strategy
@@ -91,6 +92,9 @@ func (l *lanes) enter(ctx context.Context, b *brigade.Build, p *brigade.Project)
 	case brigade.StrategyCancelOldest, brigade.StrategyNewestWins, brigade.StrategyReject:
 	default:
 		return turn{}, nil
+	}
+	if l.later {
+		return turn{}, nil // somebody else looks at all of them
 	}
 	g, err := l.group(ctx, p.ID, b)
 	if err != nil {
@@ -217,15 +221,24 @@ func (l *lanes) rejectFull(ctx context.Context, t turn) error {
 	}
 	others = slices.DeleteFunc(others, func(b *brigade.Build) bool { return causeOf(b) == own })
 	delete(t.group.builds, t.build.ID)
-	b := t.build
-	b.Failure = brigade.Errorf(brigade.CodeCanceled, "it was not started: %d builds with the concurrency key %q run or wait, as many as may", t.limit, b.ConcurrencyKey).
-		WithHint("the project's strategy is to reject more; run it again when they have ended")
+	such := ""
 	if len(others) > 0 {
-		b.Failure.Message += ", such as " + others[0].ID
+		such = others[0].ID
 	}
-	b.State, b.Ended, b.ExitCode = brigade.StateCanceled, b.Created, brigade.ExitCanceled
-	b.History = append(b.History, brigade.Step{State: b.State, Time: b.Created, Note: "rejected"})
+	reject(t.build, t.limit, such, t.build.Created)
 	return nil
+}
+
+// reject marks a build as one for which there was no room at that time. such is
+// one that has it, "" when none is known.
+func reject(b *brigade.Build, limit int, such string, at time.Time) {
+	b.Failure = brigade.Errorf(brigade.CodeCanceled, "it was not started: %d builds with the concurrency key %q run or wait, as many as may", limit, b.ConcurrencyKey).
+		WithHint("the project's strategy is to reject more; run it again when they have ended")
+	if such != "" {
+		b.Failure.Message += ", such as " + such
+	}
+	b.State, b.Ended, b.ExitCode, b.Waiting = brigade.StateCanceled, at, brigade.ExitCanceled, ""
+	b.History = append(b.History, brigade.Step{State: b.State, Time: at, Note: "rejected"})
 }
 
 // open returns the stored builds of the group that have not ended, by ID, and

@@ -64,7 +64,7 @@ func (p *clusterPlace) Submit(ctx context.Context, project string, e brigade.Eve
 func (p *clusterPlace) submit(ctx context.Context, sub intake.Submission) (*brigade.Build, bool, error) {
 	events := feed.New(feed.Options{}) // the controller sees the Secret
 	defer events.Close()
-	in, err := intake.New(intake.Options{Store: p.c.Store(), Feed: events, Now: p.s.Now})
+	in, err := intake.New(intake.Options{Store: p.c.Store(), Feed: events, Decide: intake.DecideElsewhere, Now: p.s.Now})
 	if err != nil {
 		return nil, false, err
 	}

@@ -3,6 +3,8 @@ package controller_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -97,4 +99,35 @@ func TestGatewaysStoreBeforeTheyAnswer(t *testing.T) {
 	if got := list(); len(got) != 2 {
 		t.Errorf("builds: %v", got)
 	}
+}
+
+// A gateway is ready while it can keep what it is sent.
+func TestGatewaysAreReadyWithAnAPIServer(t *testing.T) {
+	c := testcluster.Start(t, testcluster.Options{})
+	s := newSite(t, c, testcluster.FakeNodeOptions{}, oneJob)
+	address := s.gateways()
+	answers := func(path string, want int) {
+		t.Helper()
+		testcluster.Until(t, fmt.Sprintf("%s answers %d", path, want), func() error {
+			resp, err := http.Get("http://" + address + path)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = resp.Body.Close() }()
+			if resp.StatusCode != want {
+				return errors.New(resp.Status)
+			}
+			return nil
+		})
+	}
+	answers("/readyz", http.StatusOK)
+	if err := c.StopAPIServer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	answers("/readyz", http.StatusServiceUnavailable)
+	answers("/healthz", http.StatusOK)
+	if err := c.StartAPIServer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	answers("/readyz", http.StatusOK)
 }

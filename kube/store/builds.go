@@ -108,6 +108,9 @@ func (s *Store) Build(ctx context.Context, id string) (*brigade.Build, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.nameAll(ctx, b); err != nil {
+		return nil, err
+	}
 	return s.whole(ctx, b)
 }
 
@@ -116,7 +119,11 @@ func (s *Store) ListBuilds(ctx context.Context, f brigade.BuildFilter) ([]*briga
 	if err := s.needBuilds(ctx, ""); err != nil {
 		return nil, err
 	}
-	return s.inner.ListBuilds(ctx, f)
+	all, err := s.inner.ListBuilds(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return all, s.nameAll(ctx, all...)
 }
 
 // UpdateBuild reads the build, applies change and writes it back. What others

@@ -112,6 +112,25 @@ func (s *Store) name(b *brigade.Build) {
 	}
 }
 
+// nameAll gives builds the names of their projects that have none: v1 and
+// others do not write it down. A project that is made later has one, too.
+func (s *Store) nameAll(ctx context.Context, builds ...*brigade.Build) error {
+	nameless := func(b *brigade.Build) bool { return b.Project == "" || b.Project == b.ProjectID }
+	if !slices.ContainsFunc(builds, nameless) {
+		return nil
+	}
+	if err := s.needProjects(ctx); err != nil && brigade.CodeOf(err) != brigade.CodeDenied {
+		return err
+	}
+	for _, b := range builds {
+		if nameless(b) {
+			b.Project = ""
+			s.name(b)
+		}
+	}
+	return nil
+}
+
 // takeOver sets what a Secret says on a build of the inner store.
 func takeOver(b *brigade.Build, found *objects.Build) {
 	b.Cancel = found.Cancel

@@ -332,3 +332,27 @@ func TestTwoWriters(t *testing.T) {
 		t.Errorf("it is %+v", got)
 	}
 }
+
+// A build of v1 does not name its project. Whoever looks finds the name: also
+// when the project came after the build, and with what is asked for only once.
+func TestNamesOfProjects(t *testing.T) {
+	w := newWorld(t)
+	const ulid = "01f3v8j2jqd7v5m7v0f3w2x9ab"
+	watching := w.open(store.Options{})
+	w.cluster.Apply(t, w.ns, v1Build("brigade-worker-"+ulid, ulid, ""))
+	until(t, "the build is there", func() bool {
+		b, err := watching.Build(t.Context(), ulid)
+		return err == nil && b.Project == projectID
+	})
+	w.cluster.Apply(t, w.ns, v1Project)
+	once := w.open(store.Options{Client: w.connect(&requests{}), Scope: store.ScopeOnce})
+	for name, s := range map[string]*store.Store{"watched": watching, "asked for once": once} {
+		until(t, "the build has its project's name, "+name, func() bool {
+			list, err := s.ListBuilds(t.Context(), brigade.BuildFilter{})
+			must(t, err)
+			b, err := s.Build(t.Context(), ulid)
+			must(t, err)
+			return len(list) == 1 && list[0].Project == "brigadecore/empty-testbed" && b.Project == "brigadecore/empty-testbed"
+		})
+	}
+}
