@@ -118,6 +118,7 @@ func (w *inside) runner() (*pods.Runner, error) {
 	opt.ServiceAccount = w.opt.Getenv("BRIGADE_SERVICE_ACCOUNT")
 	opt.ServiceAccounts = w.opt.Getenv("BRIGADE_SERVICE_ACCOUNT_REGEX")
 	opt.RunBy, opt.Grace, opt.Now, opt.Log = objects.RunnerWorker, w.opt.Grace, w.opt.Now, w.opt.Log
+	opt.Builds = []string{w.at.Build.ID}
 	if opt.Namespace == w.client.Namespace {
 		opt.Owner = w.at.OwnerOf
 	}

@@ -2,6 +2,7 @@ package pods
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +11,7 @@ import (
 
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/kube/cluster"
+	"github.com/brigadecore/brigade/v3/kube/objects"
 )
 
 // hub is the one watch on a namespace's job pods; it tells each execution what
@@ -31,7 +33,7 @@ func (r *Runner) hub(ns string) *hub {
 	}
 	h := &hub{ns: ns, boxes: map[string]map[*mailbox]bool{}}
 	h.view = cluster.Watch(r.over, r.opt.Cluster.Pods(ns), cluster.ViewOptions[*corev1.Pod]{
-		LabelSelector: selectorJobs, Transform: trim, Log: r.opt.Log,
+		LabelSelector: r.selector(), Transform: trim, Log: r.opt.Log,
 	})
 	h.view.Subscribe(h.tell)
 	if r.opt.Events {
@@ -39,6 +41,18 @@ func (r *Runner) hub(ns string) *hub {
 	}
 	r.hubs[ns] = h
 	return h
+}
+
+// selector selects the pods of the jobs that the runner runs.
+func (r *Runner) selector() string {
+	if len(r.opt.Builds) == 0 {
+		return selectorJobs
+	}
+	labels := make([]string, 0, len(r.opt.Builds))
+	for _, b := range r.opt.Builds {
+		labels = append(labels, labelValue(b))
+	}
+	return selectorJobs + "," + objects.LabelBuild + " in (" + strings.Join(labels, ",") + ")"
 }
 
 // namespaces are those in which jobs were run or looked for.

@@ -32,6 +32,9 @@ type Options struct {
 
 	// RunBy says who runs the jobs: objects.RunnerController or RunnerWorker.
 	RunBy string
+	// Builds are the only ones whose jobs it runs, as their pods' label has them; nil
+	// is any. The worker of one build need not hear of all others.
+	Builds []string
 	// Turns has every pod wait for its turn: it is made with a scheduling gate,
 	// objects.GateTurn, which somebody takes away who knows how many jobs may
 	// run. The clock of the job's time limit is held until then.

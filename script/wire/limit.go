@@ -33,7 +33,7 @@ func limitMemory(limit int64, exceeded func()) error {
 // watchMemory looks often while memory grows, and seldom while nothing happens:
 // most of its time, a script waits for a job.
 func watchMemory(limit int64, exceeded func()) {
-	const often, seldom = 20 * time.Millisecond, 100 * time.Millisecond
+	const often, seldom = 20 * time.Millisecond, 250 * time.Millisecond
 	pause, before := often, uint64(0)
 	for {
 		used := memoryInUse()
