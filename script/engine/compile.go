@@ -147,7 +147,7 @@ func compile(name, source, sourceMap string, params []string) (u *unit, err erro
 	if err != nil {
 		return compileAsText(name, text, err, params, opts)
 	}
-	replaceRegExps(source, tree.Body)
+	adapt(name, source, tree.Body, params)
 	list := make([]*ast.Binding, len(params))
 	for i, p := range params {
 		list[i] = &ast.Binding{Target: &ast.Identifier{Name: unistring.NewFromString(p), Idx: 1}}
@@ -167,6 +167,14 @@ func compile(name, source, sourceMap string, params []string) (u *unit, err erro
 	return &unit{program: program}, nil
 }
 
+// adapt changes what the engine does otherwise than Node in the tree of a module.
+func adapt(name, source string, body []ast.Statement, params []string) {
+	replaceRegExps(source, body)
+	if len(params) == len(fileParams) {
+		addTidying(name, source, body)
+	}
+}
+
 // compileAsText compiles what is no program but may be a function's body, such
 // as a module with a return at its top level. cause is the error as a program.
 func compileAsText(name, text string, cause error, params []string, opts []parser.Option) (*unit, error) {
@@ -178,7 +186,7 @@ func compileAsText(name, text string, cause error, params []string, opts []parse
 	if err != nil || len(tree.Body) != 1 {
 		return nil, cause
 	}
-	replaceRegExps(text, tree.Body)
+	adapt(name, text, tree.Body, params)
 	program, err := goja.CompileAST(tree, false)
 	if err != nil {
 		return nil, cause

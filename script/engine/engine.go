@@ -83,6 +83,7 @@ type Engine struct {
 	ticks     []func()        // to run before promise reactions
 	outer     goja.Callable   // calls a function from inside the script's world
 	lastMatch goja.Callable   // has the RegExp of the script remember matches
+	tidied    goja.Value      // tidy for the script; it returns its argument
 	async     asyncContext
 	exiting   bool
 	turning   bool
@@ -192,8 +193,9 @@ func (e *Engine) prepareGlobals() {
 		panic(fmt.Sprintf("the polyfills do not run: %v", err)) // a bug of ours, found by any test
 	}
 	call, _ := goja.AssertFunction(install)
+	e.tidied = e.vm.ToValue(func(call goja.FunctionCall) goja.Value { e.tidy(call.Argument(0)); return call.Argument(0) })
 	if _, err := call(goja.Undefined(), e.native("cleanStack", reflect.ValueOf(cleanStack)),
-		e.native("checkJSON", reflect.ValueOf(checkJSON)), e.native("jsonMistake", reflect.ValueOf(jsonMistake))); err != nil {
+		e.native("checkJSON", reflect.ValueOf(checkJSON)), e.native("jsonMistake", reflect.ValueOf(jsonMistake)), e.tidied); err != nil {
 		panic(fmt.Sprintf("the polyfills do not run: %v", err))
 	}
 	e.prepareRegExp()

@@ -1,4 +1,4 @@
-(function (cleanStack, checkJSON, jsonMistake) {
+(function (cleanStack, checkJSON, jsonMistake, tidied) {
 	"use strict";
 	function add(target, name, value) {
 		if (!(name in target)) Object.defineProperty(target, name, { value: value, writable: true, configurable: true });
@@ -151,6 +151,11 @@
 		},
 	};
 	for (var h in helpers) add(Iter, h, helpers[h]);
+	// Errors of the engine's own are made to read as in Node before a handler sees them.
+	var then = Promise.prototype.then;
+	Object.defineProperty(Promise.prototype, "then", { value: { then(done, failed) {
+		return then.call(this, done, typeof failed === "function" ? function (e) { return failed(tidied(e)); } : failed);
+	} }.then, writable: true, configurable: true });
 	// Text that is nested millions deep would overflow the engine's own stack.
 	var parse = JSON.parse;
 	JSON.parse = { parse(text, reviver) {

@@ -78,37 +78,14 @@ var newRegExp = regexp.MustCompile(`\\[pP]\{|/[gimsuy]*[dv][dgimsuvy]*\b`)
 // replaceRegExps makes a call of RegExp, which knows what to do, of each
 // literal that the engine does not understand.
 func replaceRegExps(source string, body []ast.Statement) {
-	if newRegExp.MatchString(source) {
-		replaceIn(reflect.ValueOf(body))
+	if !newRegExp.MatchString(source) {
+		return
 	}
-}
-
-// replaceIn goes through a tree as walker does.
-func replaceIn(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Interface:
-		if literal, ok := v.Interface().(*ast.RegExpLiteral); ok && v.CanSet() && pattern.Needed(literal.Pattern, literal.Flags) {
+	inTree(reflect.ValueOf(body), func(v reflect.Value) {
+		if literal, ok := v.Interface().(*ast.RegExpLiteral); ok && v.Kind() == reflect.Interface && pattern.Needed(literal.Pattern, literal.Flags) {
 			v.Set(reflect.ValueOf(regExpCall(literal)))
-			return
 		}
-		if !v.IsNil() {
-			replaceIn(v.Elem())
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			replaceIn(v.Index(i))
-		}
-	case reflect.Pointer:
-		if !v.IsNil() && v.Elem().Kind() == reflect.Struct && v.Elem().Type().PkgPath() == nodeType.PkgPath() {
-			replaceIn(v.Elem())
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if field := v.Type().Field(i); field.Name != "DeclarationList" && field.IsExported() {
-				replaceIn(v.Field(i))
-			}
-		}
-	}
+	})
 }
 
 func regExpCall(literal *ast.RegExpLiteral) ast.Expression {

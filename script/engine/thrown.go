@@ -174,6 +174,7 @@ func (e *Engine) thrown(v goja.Value) *Thrown {
 }
 
 func (e *Engine) describe(t *Thrown, obj *goja.Object) {
+	e.tidy(obj)
 	if box, ok := obj.GetSymbol(e.goError).(*goja.Object); ok {
 		if held, ok := box.Export().(*goErrorBox); ok {
 			t.Err = held.err

@@ -65,3 +65,35 @@ func (w *walker) fields(v reflect.Value) {
 		}
 	}
 }
+
+// inTree calls change for every place in a tree that holds an expression, a
+// statement or a part of one, from the outside in. It may set the value of an
+// interface.
+func inTree(v reflect.Value, change func(reflect.Value)) {
+	switch v.Kind() {
+	case reflect.Interface:
+		if v.IsNil() {
+			return
+		}
+		if v.CanSet() {
+			change(v)
+		}
+		inTree(v.Elem(), change)
+	case reflect.Slice:
+		for i := range v.Len() {
+			inTree(v.Index(i), change)
+		}
+	case reflect.Pointer:
+		if v.IsNil() || v.Elem().Kind() != reflect.Struct || v.Elem().Type().PkgPath() != nodeType.PkgPath() {
+			return
+		}
+		change(v)
+		inTree(v.Elem(), change)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if field := v.Type().Field(i); field.Name != "DeclarationList" && field.IsExported() {
+				inTree(v.Field(i), change)
+			}
+		}
+	}
+}
