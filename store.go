@@ -35,7 +35,10 @@ type Projects interface {
 type Builds interface {
 	// CreateBuild stores b. When a build of the same project with the same
 	// non-empty Event.Key exists, it stores nothing and returns that one;
-	// else it returns b. A second build with b's ID is CodeConflict.
+	// else it returns b. A second build with b's ID is CodeConflict. A build
+	// with another ID that was deleted counts, too, until KeyMemory after it
+	// was created: of it only ID, ProjectID, Event.Key, Created and State are
+	// returned.
 	CreateBuild(ctx context.Context, b *Build) (*Build, error)
 	// Build finds one by its ID, or by a prefix of it that only one build has.
 	Build(ctx context.Context, id string) (*Build, error)
@@ -49,6 +52,10 @@ type Builds interface {
 	// DeleteBuild removes it with its jobs and logs.
 	DeleteBuild(ctx context.Context, id string) error
 }
+
+// KeyMemory is how long after it was created a build that was deleted is known
+// by its event's key: whoever delivers the event once more starts nothing.
+const KeyMemory = 7 * 24 * time.Hour
 
 // BuildFilter selects builds; empty fields select all.
 type BuildFilter struct {

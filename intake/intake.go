@@ -8,6 +8,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -208,6 +209,7 @@ func (in *Intake) submit(ctx context.Context, s Submission, window time.Duration
 	}
 	if stored.ID != draft.ID {
 		turn.leave()
+		stored.Project = cmp.Or(stored.Project, s.Project.Name) // of a deleted build little is known
 		return stored, true, nil
 	}
 	told := *stored

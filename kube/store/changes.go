@@ -226,6 +226,9 @@ func (s *Store) forget(ctx context.Context, e *entry) error {
 			s.canceled(b.ID, *b.Cancel)
 			s.changed(brigade.Change{BuildID: b.ID, Build: withoutLarge(b)})
 		}
+		if e.key.key != "" && s.opt.Scope == ScopeAll && !s.opt.Observer {
+			go s.bury(s.live, e.key, b)
+		}
 	}
 	s.drop(e)
 	return nil

@@ -36,8 +36,8 @@ func (s *Store) deleteObjects(ctx context.Context, e *entry, uid types.UID, orph
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return cluster.Error(err)
 	}
-	if e.key.key != "" {
-		s.unmark(ctx, e.key, nil)
+	if b, err := s.inner.Build(ctx, e.id); e.key.key != "" && err == nil && b.ID == e.id {
+		s.bury(ctx, e.key, b)
 	}
 	if !orphans {
 		return nil

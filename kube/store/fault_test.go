@@ -129,7 +129,7 @@ kind: Role
 metadata: {name: gateway}
 rules:
 - {apiGroups: [""], resources: [secrets], verbs: [list, watch, create]}
-- {apiGroups: [""], resources: [configmaps], verbs: [get, create, delete]}
+- {apiGroups: [""], resources: [configmaps], verbs: [get, create]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -180,7 +180,7 @@ kind: Role
 metadata: {name: controller}
 rules:
 - {apiGroups: [""], resources: [secrets], verbs: [get, list, watch, create, update, patch, delete, deletecollection]}
-- {apiGroups: [""], resources: [configmaps], verbs: [get, create, delete]}
+- {apiGroups: [""], resources: [configmaps], verbs: [get, create, update, delete]}
 - {apiGroups: [""], resources: [pods], verbs: [list, watch, patch, deletecollection]}
 - {apiGroups: [""], resources: [pods/log], verbs: [get]}
 - {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [deletecollection]}

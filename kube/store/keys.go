@@ -17,6 +17,7 @@ import (
 const (
 	markBuild = "build"
 	markTime  = "time"
+	markGone  = "gone" // the state of the build when it was deleted
 )
 
 // createKeyed stores b unless the event was stored before, by any process. A
@@ -30,9 +31,12 @@ func (s *Store) createKeyed(ctx context.Context, b *brigade.Build) (*brigade.Bui
 			return there, err
 		}
 	}
-	id, own, err := s.mark(ctx, b)
+	id, own, gone, err := s.mark(ctx, b)
 	if err != nil {
 		return nil, err
+	}
+	if gone != nil && gone.ID != b.ID {
+		return gone, nil
 	}
 	mine := *b
 	mine.ID = id
@@ -84,8 +88,9 @@ func (s *Store) buildOf(key eventKey) string {
 }
 
 // mark claims the event for b and returns the ID of the build that it belongs
-// to, and the mark when this call made it.
-func (s *Store) mark(ctx context.Context, b *brigade.Build) (id string, own *corev1.ConfigMap, err error) {
+// to, and the mark when this call made it, or what is known of the build when it
+// was deleted.
+func (s *Store) mark(ctx context.Context, b *brigade.Build) (id string, own *corev1.ConfigMap, gone *brigade.Build, err error) {
 	name := objects.EventKeyName(b.ProjectID, b.Event.Key)
 	marks := s.client.ConfigMaps("")
 	for range maxConflicts {
@@ -94,25 +99,69 @@ func (s *Store) mark(ctx context.Context, b *brigade.Build) (id string, own *cor
 			Data:       map[string]string{markBuild: b.ID, markTime: s.opt.Now().UTC().Format(time.RFC3339Nano)},
 		}, metav1.CreateOptions{})
 		if err == nil {
-			return b.ID, made, nil
+			return b.ID, made, nil, nil
 		}
 		if !apierrors.IsAlreadyExists(err) {
-			return "", nil, cluster.Error(err)
+			return "", nil, nil, cluster.Error(err)
 		}
 		there, err := marks.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			continue // it was deleted just now
 		}
 		if err != nil {
-			return "", nil, cluster.Error(err)
+			return "", nil, nil, cluster.Error(err)
 		}
 		if id := there.Data[markBuild]; objects.ValidBuildID(id) {
-			return id, nil, nil
+			return id, nil, s.departed(b, there), nil
 		}
-		return "", nil, brigade.Errorf(brigade.CodeInvalid, "the ConfigMap %s does not say which build it marks", name).
+		return "", nil, nil, brigade.Errorf(brigade.CodeInvalid, "the ConfigMap %s does not say which build it marks", name).
 			WithHint("delete it: it is made anew")
 	}
-	return "", nil, brigade.Errorf(brigade.CodeUnavailable, "the event's mark is made and deleted by others all the time").WithHint("try again")
+	return "", nil, nil, brigade.Errorf(brigade.CodeUnavailable, "the event's mark is made and deleted by others all the time").WithHint("try again")
+}
+
+// departed is what a mark says of a build that was deleted and had b's event
+// key; nil when it was not, or too long ago.
+func (s *Store) departed(b *brigade.Build, mark *corev1.ConfigMap) *brigade.Build {
+	created, err := time.Parse(time.RFC3339Nano, mark.Data[markTime])
+	if err != nil || mark.Data[markGone] == "" || s.opt.Now().Sub(created) >= brigade.KeyMemory {
+		return nil
+	}
+	return &brigade.Build{
+		ID: mark.Data[markBuild], ProjectID: b.ProjectID, Event: brigade.Event{Key: b.Event.Key}, Created: created, State: brigade.State(mark.Data[markGone]),
+	}
+}
+
+// bury says in the mark of a build's event that the build was deleted, so that
+// the event starts nothing when it comes again. The mark of an old build goes.
+// It is best effort: what is left of it makes the next build of the event have
+// this one's ID.
+func (s *Store) bury(ctx context.Context, key eventKey, b *brigade.Build) {
+	if s.opt.Now().Sub(b.Created) >= brigade.KeyMemory {
+		s.unmark(ctx, key, nil)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	marks, name := s.client.ConfigMaps(""), objects.EventKeyName(key.projectID, key.key)
+	for range maxConflicts {
+		there, err := marks.Get(ctx, name, metav1.GetOptions{})
+		if err == nil && there.Data[markBuild] != b.ID {
+			return // of another build
+		}
+		if err == nil {
+			there = there.DeepCopy()
+			there.Data[markGone] = string(b.State)
+			_, err = marks.Update(ctx, there, metav1.UpdateOptions{})
+		}
+		switch {
+		case err == nil, apierrors.IsNotFound(err), apierrors.IsForbidden(err): // the controller does it, which sees that the build is gone
+			return
+		case !apierrors.IsConflict(err):
+			s.log.Warn("an event's mark could not be changed", "configmap", name, "err", err)
+			return
+		}
+	}
 }
 
 // unmark takes a mark back, best effort: what is left of it only makes the next
@@ -125,7 +174,7 @@ func (s *Store) unmark(ctx context.Context, key eventKey, own *corev1.ConfigMap)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := s.client.ConfigMaps("").Delete(ctx, name, opt); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	if err := s.client.ConfigMaps("").Delete(ctx, name, opt); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && !apierrors.IsForbidden(err) { // gateways may not
 		s.log.Warn("an event's mark could not be deleted", "configmap", name, "err", err)
 	}
 }
@@ -137,7 +186,7 @@ func (s *Store) moveKey(ctx context.Context, e *entry, before, after *brigade.Bu
 		return nil
 	}
 	if now.key != "" {
-		id, _, err := s.mark(ctx, after)
+		id, _, _, err := s.mark(ctx, after)
 		if err != nil {
 			return err
 		}

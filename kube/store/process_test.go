@@ -384,3 +384,48 @@ func heap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// The event of a build that was deleted, by whomever, starts no second one: a
+// gateway that knows nothing finds out.
+func TestEventsOfDeletedBuilds(t *testing.T) {
+	w := newWorld(t)
+	controller := w.open(store.Options{})
+	gateway := w.open(store.Options{Client: w.connect(&requests{}), Scope: store.ScopeProjects})
+	event := func(n int, key string) *brigade.Build {
+		b := newBuild(n)
+		b.Created, b.Event.Key = time.Now(), key
+		return b
+	}
+	ended := func(n int, key string) *brigade.Build {
+		t.Helper()
+		b, err := gateway.CreateBuild(t.Context(), event(n, key))
+		must(t, err)
+		until(t, "the controller has the build", func() bool { _, err := controller.Build(t.Context(), b.ID); return err == nil })
+		_, err = controller.UpdateBuild(t.Context(), b.ID, func(b *brigade.Build) error { b.State, b.Ended = brigade.StateFailed, time.Now(); return nil })
+		must(t, err)
+		return b
+	}
+	kubectl, own := ended(1, "one"), ended(2, "two")
+	w.cluster.Kubectl(t, "-n", w.ns, "delete", "secret", objects.WorkerName(kubectl.ID))
+	must(t, controller.DeleteBuild(t.Context(), own.ID))
+	for n, gone := range []*brigade.Build{kubectl, own} {
+		until(t, "the mark says that the build was deleted", func() bool {
+			mark, err := w.client.ConfigMaps("").Get(t.Context(), objects.EventKeyName(gone.ProjectID, gone.Event.Key), metav1.GetOptions{})
+			must(t, err)
+			return mark.Data["gone"] == string(brigade.StateFailed)
+		})
+		fresh := w.open(store.Options{Client: w.connect(&requests{}), Scope: store.ScopeProjects})
+		for _, s := range []*store.Store{fresh, controller} {
+			got, err := s.CreateBuild(t.Context(), event(10+n, gone.Event.Key))
+			must(t, err)
+			if got.ID != gone.ID || got.State != brigade.StateFailed || got.Event.Key != gone.Event.Key {
+				t.Errorf("the event of a deleted build became %+v", got)
+			}
+		}
+	}
+	secrets, err := w.client.Secrets("").List(t.Context(), metav1.ListOptions{FieldSelector: "type=" + string(objects.TypeBuild)})
+	must(t, err)
+	if len(secrets.Items) != 0 {
+		t.Errorf("there are %d builds", len(secrets.Items))
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/brigadecore/brigade/v3"
 )
@@ -23,6 +24,9 @@ func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Bui
 		if id, there := s.keys[key]; there {
 			return cloneBuild(s.builds[id].build), nil
 		}
+		if d, there := s.departed[key]; there && d.id != b.ID && s.remembers(d.created) {
+			return &brigade.Build{ID: d.id, ProjectID: key.projectID, Created: d.created, State: d.state, Event: brigade.Event{Key: key.key}}, nil
+		}
 	}
 	if s.builds[b.ID] != nil {
 		return nil, brigade.Errorf(brigade.CodeConflict, "there is a build %s already", b.ID)
@@ -35,6 +39,29 @@ func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Bui
 		s.keys[key] = b.ID
 	}
 	return b, nil
+}
+
+// remembers reports whether a build of that time is known when it was deleted.
+func (s *Store) remembers(created time.Time) bool {
+	return s.now().Sub(created) < brigade.KeyMemory
+}
+
+// depart remembers a build that is deleted, and forgets others now and then.
+func (s *Store) depart(key eventKey, b *brigade.Build) {
+	delete(s.departed, key)
+	if !s.remembers(b.Created) {
+		return
+	}
+	s.departed[key] = departed{id: b.ID, created: b.Created, state: b.State}
+	if len(s.departed) < max(s.sweepAt, 1000) {
+		return
+	}
+	for key, d := range s.departed {
+		if !s.remembers(d.created) {
+			delete(s.departed, key)
+		}
+	}
+	s.sweepAt = 2 * len(s.departed)
 }
 
 func keyOf(b *brigade.Build) eventKey { return eventKey{b.ProjectID, b.Event.Key} }
@@ -153,6 +180,7 @@ func (s *Store) DeleteBuild(ctx context.Context, id string) error {
 	}
 	if key := keyOf(e.build); key.key != "" {
 		delete(s.keys, key)
+		s.depart(key, e.build)
 	}
 	delete(s.builds, id)
 	s.enqueue(id, false)

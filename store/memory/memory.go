@@ -34,6 +34,8 @@ type Store struct {
 	ids      []string // of builds, ascending
 	open     []string // those that have not ended, ascending
 	keys     map[eventKey]string
+	departed map[eventKey]departed // not older than brigade.KeyMemory, when they came in
+	sweepAt  int                   // how many of them there are when old ones go
 	jobs     map[string]*brigade.Job
 	records  map[string][]brigade.Record // by kind, each by key
 }
@@ -50,6 +52,13 @@ type entry struct {
 
 type eventKey struct{ projectID, key string }
 
+// departed is what is kept of a deleted build.
+type departed struct {
+	id      string
+	created time.Time
+	state   brigade.State
+}
+
 // New returns an empty store.
 func New(o Options) *Store {
 	if o.Now == nil {
@@ -60,6 +69,7 @@ func New(o Options) *Store {
 		projects: map[string]*brigade.Project{},
 		builds:   map[string]*entry{},
 		keys:     map[eventKey]string{},
+		departed: map[eventKey]departed{},
 		jobs:     map[string]*brigade.Job{},
 		records:  map[string][]brigade.Record{},
 	}

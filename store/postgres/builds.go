@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/store/tables"
@@ -28,10 +29,21 @@ const (
 	columnNames = "(id, project, state, type, event_key, created, open, owner, lease, attempt, priority, lane, not_before, rev, search)"
 	parameters  = "($1::bytea, $2::bytea, $3::bytea, $4::bytea, $5::bytea, $6::bigint, $7::boolean, $8::bytea, $9::bigint, $10::bigint, $11::bigint, $12::bytea, $13::bigint, $14::bigint, $15::bytea)"
 
-	insertBuild = "WITH b AS (INSERT INTO brigade_builds " + columnNames + " VALUES " + parameters + `
+	insertBuild = "WITH b AS (INSERT INTO brigade_builds " + columnNames + " SELECT * FROM (VALUES " + parameters + `) AS v
+		WHERE $5::bytea IS NULL OR NOT EXISTS (SELECT 1 FROM brigade_departed WHERE project = $2 AND event_key = $5 AND id <> $1 AND created > $21)
 		ON CONFLICT (project, event_key) WHERE event_key IS NOT NULL DO NOTHING RETURNING seq)
 		INSERT INTO brigade_build_docs (build, doc, payload, event_script, config, script)
 		SELECT seq, $16::bytea, $17::bytea, $18::bytea, $19::bytea, $20::bytea FROM b`
+
+	// deleteBuild keeps something of a build that is deleted, if its event has
+	// a key, and forgets what was kept for long enough.
+	deleteBuild = `WITH gone AS (DELETE FROM brigade_builds WHERE id = $1 RETURNING project, event_key, id, state, created),
+		kept AS (INSERT INTO brigade_departed (project, event_key, id, state, created)
+			SELECT project, event_key, id, state, created FROM gone WHERE event_key IS NOT NULL AND created > $2
+			ON CONFLICT (project, event_key) DO UPDATE SET id = excluded.id, state = excluded.state, created = excluded.created),
+		old AS (DELETE FROM brigade_departed d WHERE created <= $2
+			AND NOT EXISTS (SELECT 1 FROM gone WHERE gone.project = d.project AND gone.event_key = d.event_key))
+		SELECT 1 FROM gone`
 
 	updateBuild = "UPDATE brigade_builds SET " + columnNames + " = " + parameters + " WHERE id = $1"
 	updateDoc   = "UPDATE brigade_build_docs SET doc = $2 WHERE build = $1"
@@ -54,8 +66,9 @@ func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Bui
 		return nil, err
 	}
 	same := ""
+	var gone *brigade.Build
 	err = s.do(ctx, "write to", func(ctx context.Context, t try) error {
-		args := append(append(columns(b, t.nonce), doc), large(rest)...)
+		args := append(append(append(columns(b, t.nonce), doc), large(rest)...), s.forgotten())
 		for {
 			done, err := s.pool.Exec(ctx, insertBuild, args...)
 			if violates(err, "brigade_builds_id") {
@@ -66,8 +79,11 @@ func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Bui
 			}
 			var id []byte
 			err = s.pool.QueryRow(ctx, "SELECT id FROM brigade_builds WHERE project = $1 AND event_key = $2", args[1], args[4]).Scan(&id)
-			if !errors.Is(err, pgx.ErrNoRows) { // else it was deleted at this moment
+			if !errors.Is(err, pgx.ErrNoRows) {
 				same = string(id)
+				return err
+			}
+			if gone, err = s.departed(ctx, b); gone != nil || err != nil { // else it was deleted at this moment
 				return err
 			}
 		}
@@ -75,10 +91,38 @@ func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Bui
 	if err != nil {
 		return nil, err
 	}
-	if same != "" {
+	switch {
+	case gone != nil:
+		return gone, nil
+	case same != "":
 		return s.exactBuild(ctx, same)
 	}
 	return b, nil
+}
+
+// forgotten is the time before which nothing is kept of deleted builds.
+func (s *Store) forgotten() int64 {
+	now := time.Now
+	if s.opt.Now != nil {
+		now = s.opt.Now
+	}
+	return tables.Nanos(now().Add(-brigade.KeyMemory))
+}
+
+// departed is what is kept of a deleted build that had the event key of b, and
+// is another one; nil when nothing is.
+func (s *Store) departed(ctx context.Context, b *brigade.Build) (*brigade.Build, error) {
+	var id, state []byte
+	var created int64
+	err := s.pool.QueryRow(ctx, "SELECT id, state, created FROM brigade_departed WHERE project = $1 AND event_key = $2 AND id <> $3 AND created > $4",
+		[]byte(b.ProjectID), []byte(b.Event.Key), []byte(b.ID), s.forgotten()).Scan(&id, &state, &created)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &brigade.Build{ID: string(id), ProjectID: b.ProjectID, Created: tables.Time(created), State: brigade.State(state), Event: brigade.Event{Key: b.Event.Key}}, nil
 }
 
 // idTaken says that there is such a build, unless this very call made it.
@@ -279,5 +323,5 @@ func (u *update) prepare(r record, t try) (done bool, err error) {
 
 // DeleteBuild removes the build with its jobs and logs.
 func (s *Store) DeleteBuild(ctx context.Context, id string) error {
-	return s.remove(ctx, brigade.NotFound("build", id), "DELETE FROM brigade_builds WHERE id = $1", []byte(id))
+	return s.remove(ctx, brigade.NotFound("build", id), deleteBuild, []byte(id), s.forgotten())
 }

@@ -2,7 +2,7 @@ package postgres
 
 // migrations[n] brings a database from schema version n to n+1. They are never
 // changed, only added to.
-var migrations = []string{schema1}
+var migrations = []string{schema1, schema2}
 
 // Everything that may hold any bytes is bytea, so that neither the encoding nor
 // the collation of the database matters, and keys sort by bytes.
@@ -97,4 +97,17 @@ CREATE TABLE brigade_records (
 	data bytea NOT NULL,
 	PRIMARY KEY (kind, key)
 );
+`
+
+// brigade_departed has what is kept of a deleted build whose event had a key.
+const schema2 = `
+CREATE TABLE brigade_departed (
+	project   bytea NOT NULL,
+	event_key bytea NOT NULL,
+	id        bytea NOT NULL,
+	state     bytea NOT NULL,
+	created   bigint NOT NULL,
+	PRIMARY KEY (project, event_key)
+);
+CREATE INDEX brigade_departed_created ON brigade_departed (created);
 `

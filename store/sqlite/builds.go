@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"time"
 
 	"github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/store/tables"
@@ -49,9 +50,13 @@ func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Bui
 	}
 	c, text := columnsOf(b), textOf(b)
 	same := ""
-	err = s.write(ctx, true, func(w *writer) error {
+	var gone *brigade.Build
+	err = s.write(ctx, true, func(w *writer) (err error) {
 		if c.key != nil {
 			if found, err := w.get([]any{&same}, "SELECT id FROM builds WHERE project = ? AND key = ?", c.project, c.key); found || err != nil {
+				return err
+			}
+			if gone, err = w.departed(c, s.now()); gone != nil || err != nil {
 				return err
 			}
 		}
@@ -60,10 +65,42 @@ func (s *Store) CreateBuild(ctx context.Context, b *brigade.Build) (*brigade.Bui
 	if err != nil {
 		return nil, err
 	}
-	if same != "" {
+	switch {
+	case gone != nil:
+		return gone, nil
+	case same != "":
 		return s.exactBuild(ctx, same)
 	}
 	return b, nil
+}
+
+// departed is what is kept of a deleted build that had the key of c, which
+// is another one; nil when nothing is, or not any more.
+func (w *writer) departed(c columns, now time.Time) (*brigade.Build, error) {
+	b, created := &brigade.Build{ProjectID: c.project}, int64(0)
+	found, err := w.get([]any{&b.ID, &b.State, &b.Event.Key, &created}, "SELECT id, state, key, created FROM departed WHERE project = ? AND key = ? AND id <> ? AND created > ?",
+		c.project, c.key, c.id, tables.Nanos(now.Add(-brigade.KeyMemory)))
+	if !found || err != nil {
+		return nil, err
+	}
+	b.Created = tables.Time(created)
+	return b, nil
+}
+
+// depart keeps something of a build that is deleted, if its event has a key, and
+// forgets what was kept for long enough.
+func (w *writer) depart(b *brigade.Build, now time.Time) error {
+	if b.Event.Key == "" {
+		return nil
+	}
+	c, oldest := columnsOf(b), tables.Nanos(now.Add(-brigade.KeyMemory))
+	if c.created > oldest {
+		if _, err := w.exec("INSERT OR REPLACE INTO departed (project, key, id, state, created) VALUES (?, ?, ?, ?, ?)", c.project, c.key, c.id, c.state, c.created); err != nil {
+			return err
+		}
+	}
+	_, err := w.exec("DELETE FROM departed WHERE created <= ?", oldest)
+	return err
 }
 
 func (w *writer) insertBuild(c columns, doc []byte, text []byte, large tables.Large) error {
@@ -276,6 +313,9 @@ func (s *Store) DeleteBuild(ctx context.Context, id string) error {
 			return err
 		}
 		if _, err := w.exec("DELETE FROM build_blobs WHERE id BETWEEN ? AND ?", r.seq*8, r.seq*8+7); err != nil {
+			return err
+		}
+		if err := w.depart(b, s.now()); err != nil {
 			return err
 		}
 		w.vacuum = true

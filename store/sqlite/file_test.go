@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/store/sqlite"
@@ -175,5 +176,29 @@ func TestOpenIsCanceled(t *testing.T) {
 	cancel()
 	if _, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(t.TempDir(), "s.db")}); !errors.Is(err, context.Canceled) {
 		t.Errorf("want context.Canceled, got %v", err)
+	}
+}
+
+// A file of before deleted builds were remembered goes on with all that is in it.
+func TestFileOfBefore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, path)
+	b := realistic(1)
+	b.Created, b.Event.Key = time.Now(), "k"
+	if _, err := s.CreateBuild(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	raw(t, path, "DROP TABLE departed; PRAGMA user_version = 1")
+	s = open(t, path)
+	if err := s.DeleteBuild(t.Context(), b.ID); err != nil {
+		t.Fatal(err)
+	}
+	again := realistic(2)
+	again.ProjectID, again.Event.Key = b.ProjectID, "k"
+	if got, err := s.CreateBuild(t.Context(), again); err != nil || got.ID != b.ID {
+		t.Errorf("the event of a deleted build became %+v, %v", got, err)
 	}
 }

@@ -5,7 +5,7 @@ const applicationID = 0x42524947
 
 // migrations[n] brings a file from schema version n to n+1. They are never
 // changed, only added to.
-var migrations = []string{schema1}
+var migrations = []string{schema1, schema2}
 
 // In builds is what builds are found by, in narrow rows that are quick to go
 // through; the rest of a build is a JSON document in build_docs. What may be
@@ -94,4 +94,17 @@ CREATE TABLE records (
 	data BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX records_key ON records (kind, key);
+`
+
+// In departed is what is kept of a deleted build whose event had a key.
+const schema2 = `
+CREATE TABLE departed (
+	project TEXT NOT NULL,
+	key     TEXT NOT NULL,
+	id      TEXT NOT NULL,
+	state   TEXT NOT NULL,
+	created INTEGER NOT NULL,
+	PRIMARY KEY (project, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX departed_created ON departed (created);
 `

@@ -130,9 +130,51 @@ func testEventKey(t *testing.T, s brigade.Store) {
 	_, err = s.CreateBuild(ctx, keyed(1, "p", "new"))
 	wantCode(t, err, brigade.CodeConflict)
 	create(t, s, keyed(7, "p", "new"))
-	// After the first build is gone, its event may come again.
+	// After the first build is gone, which is old, its event may come again.
 	must(t, s.DeleteBuild(ctx, first.ID))
 	create(t, s, keyed(8, "p", "k"))
+}
+
+// testEventKeyAfterDelete is about what is left of a build that was deleted.
+func testEventKeyAfterDelete(t *testing.T, s brigade.Store) {
+	ctx := t.Context()
+	young := func(n int, projectID, key string) *brigade.Build {
+		b := keyed(n, projectID, key)
+		b.Created = time.Now().UTC().Truncate(time.Second)
+		return b
+	}
+	first := create(t, s, young(1, "p", "k"), young(2, "q", "k"), young(3, "p", ""))
+	_, err := s.UpdateBuild(ctx, first.ID, func(b *brigade.Build) error { b.State, b.Ended = brigade.StateSucceeded, time.Now(); return nil })
+	must(t, err)
+	for n := range 3 {
+		must(t, s.DeleteBuild(ctx, young(n+1, "", "").ID))
+	}
+	for n := range 2 { // and it stays so
+		got, err := s.CreateBuild(ctx, young(4+n, "p", "k"))
+		must(t, err)
+		if got.ID != first.ID || got.ProjectID != "p" || got.Event.Key != "k" || got.State != brigade.StateSucceeded || got.Created.IsZero() {
+			t.Errorf("the event of a deleted build makes %+v", got)
+		}
+		_, err = s.Build(ctx, young(4+n, "", "").ID)
+		wantCode(t, err, brigade.CodeNotFound)
+	}
+	_, err = s.Build(ctx, first.ID)
+	wantCode(t, err, brigade.CodeNotFound)
+	create(t, s, young(6, "p", "K"), young(7, "p", ""), young(8, "r", "k"))
+	create(t, s, first) // the same build may come back
+	must(t, s.DeleteBuild(ctx, first.ID))
+	// What is too old to be known is not, also when it is deleted again and again.
+	for n := range 3 {
+		old := young(10+n, "p", "old")
+		old.Created = old.Created.Add(-brigade.KeyMemory - time.Hour)
+		create(t, s, old)
+		must(t, s.DeleteBuild(ctx, old.ID))
+	}
+	got, err := s.CreateBuild(ctx, young(20, "p", "k"))
+	must(t, err)
+	if got.ID != first.ID {
+		t.Errorf("after others were deleted the event of a deleted build makes %+v", got)
+	}
 }
 
 func testEventKeyRace(t *testing.T, s brigade.Store) {

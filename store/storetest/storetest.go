@@ -49,6 +49,7 @@ func RunWithin(t *testing.T, limits Limits, open func(t *testing.T) brigade.Stor
 		{"BuildConflict", testBuildConflict},
 		{"EventKey", testEventKey},
 		{"EventKeyRace", testEventKeyRace},
+		{"EventKeyAfterDelete", testEventKeyAfterDelete},
 		{"BuildPrefix", limits.testBuildPrefix},
 		{"ListOrderAndPages", testListOrderAndPages},
 		{"ListWhileInserting", testListWhileInserting},
