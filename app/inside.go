@@ -37,7 +37,10 @@ type InsideOptions struct {
 	Message    string // the file for the result; "" for none
 	Version    string
 	Stdout     io.Writer
-	Grace      time.Duration
+	// Printed is how many lines the process has printed, wherever to: see
+	// CountLines. nil: the pod's end tells how the build ended, and nothing before.
+	Printed func() int64
+	Grace   time.Duration
 	// Stop is told that the pod ends.
 	Stop  <-chan os.Signal
 	Stuck func() // ends a process whose script cannot be interrupted
@@ -87,7 +90,7 @@ func RunInside(ctx context.Context, opt InsideOptions) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return w.conclude(build), nil
+	return w.conclude(ctx, build), nil
 }
 
 func (w *inside) enter(ctx context.Context) (err error) {
@@ -204,8 +207,11 @@ func (w *inside) obey(ctx context.Context, over <-chan struct{}) {
 	w.dispatcher.Cancel(w.at.Build.ID, *req)
 }
 
+// reportPatience is how long a worker that has ended tries to say so.
+const reportPatience = 5 * time.Second
+
 // conclude leaves the result for the controller.
-func (w *inside) conclude(b *brigade.Build) int {
+func (w *inside) conclude(ctx context.Context, b *brigade.Build) int {
 	if !b.State.Ended() {
 		return worker.ExitHandedOver
 	}
@@ -221,6 +227,12 @@ func (w *inside) conclude(b *brigade.Build) int {
 		if err := os.WriteFile(w.opt.Message, worker.EncodeResult(result), 0o600); err != nil {
 			w.opt.Log.Warn("leave the result", "err", err)
 		}
+	}
+	if w.opt.Printed != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportPatience)
+		defer cancel()
+		// Nothing may be printed from here on. An error is none: see Report.
+		_ = w.at.Report(ctx, result, w.opt.Printed())
 	}
 	return result.ExitCode
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,10 +42,12 @@ func (s *State) workInPod(ctx context.Context) error {
 	} else if err != nil {
 		return fmt.Errorf("find the name of this pod: %w", err)
 	}
+	var printed atomic.Int64
 	s.exit, err = app.RunInside(ctx, app.InsideOptions{
 		Getenv: s.Getenv, Environ: s.Environ(), Pod: pod, Temp: os.TempDir(), Message: terminationLog, Version: versionInfo().Version,
-		Kubeconfig: s.Getenv("KUBECONFIG"), Stdout: s.Stdout, Grace: workerGrace, Stop: s.Interrupts, Stuck: wire.Stuck, Now: s.Now,
-		Log: slog.New(slog.NewTextHandler(s.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Kubeconfig: s.Getenv("KUBECONFIG"), Stdout: app.CountLines(s.Stdout, &printed), Printed: printed.Load,
+		Grace: workerGrace, Stop: s.Interrupts, Stuck: wire.Stuck, Now: s.Now,
+		Log: slog.New(slog.NewTextHandler(app.CountLines(s.Stderr, &printed), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	return err
 }

@@ -48,11 +48,11 @@ func (f *follower) follow(ctx context.Context) (brigade.ScriptResult, error) {
 		if err != nil {
 			return brigade.ScriptResult{}, err
 		}
-		if there && begun(now) {
+		if there && (begun(now) || now.Annotations[resultAnnotation] != "") {
 			log.begin()
 		}
 		if over := f.judge(now, there); over != nil {
-			log.rest(logPatience)
+			log.rest(logPatience, over.lines)
 			f.afterword(ctx, now, over)
 			if brigade.CodeOf(over.err) == brigade.CodeScriptCrashed {
 				jobs.leave() // they go on: the next worker meets them

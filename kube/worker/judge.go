@@ -23,6 +23,8 @@ type verdict struct {
 	err    error
 	// remove: the pod would start later, or is in the way
 	remove bool
+	// lines are how many the worker has printed; 0 is not known.
+	lines int64
 	// initLog: the reason is in the log of the container that fetches the files
 	initLog bool
 }
@@ -45,7 +47,7 @@ func (f *follower) judge(pod *corev1.Pod, there bool) *verdict {
 		return v
 	}
 	if !ended(pod) {
-		return nil
+		return f.reported(pod)
 	}
 	if why := lost(pod); why != "" {
 		return gone(why)
@@ -161,19 +163,14 @@ func conclude(pod *corev1.Pod) *verdict {
 		told.ExitCode = result.ExitCode
 		result = told
 	}
-	if t.ExitCode == 0 {
-		result.Failure = nil
-		return &verdict{result: result}
-	}
 	switch {
+	case t.ExitCode == 0:
 	case t.Reason == "OOMKilled":
 		result.Failure = brigade.Errorf(brigade.CodeScriptLimit, "the worker used more memory than it may").WithHint("raise its memory limit")
 	case pod.Status.Reason == "DeadlineExceeded":
 		result.Failure = brigade.Errorf(brigade.CodeScriptLimit, "the worker ran longer than it may")
-	case result.Failure == nil:
-		result.Failure = brigade.Errorf(brigade.CodeBuildFailed, "the worker ended with exit code %d", t.ExitCode).WithHint("its log says why")
 	}
-	return &verdict{result: result}
+	return &verdict{result: withReason(result)}
 }
 
 // maxMessage is how long a termination message may be, in bytes.

@@ -154,8 +154,10 @@ func (l *workerLog) begin() {
 	})
 }
 
-// rest waits for what an ended worker has printed, but not for ever.
-func (l *workerLog) rest(patience time.Duration) {
+// rest waits for what an ended worker has printed, but not for ever. lines are
+// how many there are, as the worker says itself, whose container may not have
+// ended yet; 0 is not known.
+func (l *workerLog) rest(patience time.Duration, lines int64) {
 	l.start.Do(func() { close(l.over) }) // it never began
 	ctx, cancel := context.WithTimeout(l.ctx, patience)
 	defer cancel()
@@ -179,10 +181,21 @@ func (l *workerLog) rest(patience time.Duration) {
 	if l.tail == nil || l.whole {
 		return
 	}
-	if err := l.tail.once(ctx, false); err != nil && !apierrors.IsNotFound(err) {
-		l.tail.copy(ctx)
+	for !l.has(lines) {
+		over := l.tail.ended()
+		err := l.tail.once(ctx, false)
+		if err != nil && !apierrors.IsNotFound(err) {
+			l.tail.copy(ctx)
+			return
+		}
+		if lines == 0 || over || l.has(lines) || !l.tail.wait(ctx, true) {
+			return
+		}
 	}
 }
+
+// has tells whether so many lines have come, when it is known how many there are.
+func (l *workerLog) has(lines int64) bool { return lines > 0 && int64(l.tail.told) >= lines }
 
 // stop ends the copying, and returns when nothing is passed on any more.
 func (l *workerLog) stop() {
