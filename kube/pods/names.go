@@ -19,6 +19,7 @@ import (
 const (
 	labelStorage = "brigade.sh/storage" // the build's storage is mounted: jobs with it share a node where they must
 	labelCache   = "brigade.sh/cache"   // which cache is mounted, likewise
+	labelVolumes = "brigade.sh/volumes" // one or the other is: all jobs of a project with it share a node
 
 	ownPrefix         = "brigade.sh/"
 	annotationAttempt = "brigade.sh/attempt" // which run of the job the pod is

@@ -151,6 +151,8 @@ func (x *execution) begin(ctx context.Context) error {
 			return nil
 		case got.ended:
 			return got.err
+		case x.apart(pod) != nil:
+			return x.apart(pod)
 		case gone:
 			return lostErr(name, "its pod was deleted before it began")
 		case got.err != nil && !got.passes:

@@ -2,6 +2,7 @@ package pods
 
 import (
 	"encoding/json"
+	"regexp"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -81,7 +82,10 @@ func (r *Runner) addStorage(p *plan) error {
 	}
 	p.mount(storageVolume, p.spec.Storage.Path, claimed(name))
 	p.pod.Labels[labelStorage] = "build"
-	if r.opt.BuildStorage == StorageRWO {
+	switch {
+	case r.oneNode():
+		p.nearProject()
+	case r.opt.BuildStorage == StorageRWO:
 		p.near(map[string]string{labelStorage: "build", objects.LabelBuild: p.pod.Labels[objects.LabelBuild]})
 	}
 	return nil
@@ -104,7 +108,50 @@ func (r *Runner) addCache(p *plan) error {
 	p.mount(cacheVolume, p.spec.Cache.Path, claimed(name))
 	if r.opt.Cache == StorageRWO {
 		p.pod.Labels[labelCache] = labelValue(name)
+	}
+	switch {
+	case r.oneNode():
+		p.nearProject()
+	case r.opt.Cache == StorageRWO:
 		p.near(map[string]string{labelCache: labelValue(name)})
+	}
+	return nil
+}
+
+// oneNode reports whether jobs may need two volumes of one node each: a cache,
+// which all builds of the project share, and the storage of a build. Then all
+// jobs of the project that have a volume are kept on one node. The scheduler
+// cannot be asked to keep a pod near both: of several terms, it looks for pods
+// to which all apply.
+func (r *Runner) oneNode() bool { return r.opt.BuildStorage == StorageRWO && r.opt.Cache == StorageRWO }
+
+// nearProject has the pod run where the unfinished pods of the project run that
+// have volumes of one node.
+func (p *plan) nearProject() {
+	if _, done := p.pod.Labels[labelVolumes]; done {
+		return
+	}
+	p.pod.Labels[labelVolumes] = "one-node"
+	p.near(map[string]string{labelVolumes: "one-node", objects.LabelProject: p.pod.Labels[objects.LabelProject]})
+}
+
+// noNode matches what the scheduler says of a pod whose volumes no node can have.
+var noNode = regexp.MustCompile(`^0/(\d+) nodes are available: (\d+) node\(s\) (?:had volume node affinity conflict|didn't match PersistentVolume's node affinity)`)
+
+// apart is the error of a job that waits for a node which has both its volumes,
+// when these are on different nodes; else nil.
+func (x *execution) apart(pod *corev1.Pod) error {
+	if spec := x.run.Job.Spec; !x.r.oneNode() || !spec.Cache.Enabled || !spec.Storage.Enabled {
+		return nil
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type != corev1.PodScheduled || c.Status != corev1.ConditionFalse {
+			continue
+		}
+		if m := noNode.FindStringSubmatch(c.Message); m != nil && m[1] == m[2] {
+			return brigade.Errorf(brigade.CodeJobStart, "job %q cannot be started: there is no node that has both the volume of its cache and that of the build's storage", x.run.Job.Name).
+				WithHint("keep one of the two without volumes, such as with --cache-storage workspace, or use a storage class whose volumes any node can have")
+		}
 	}
 	return nil
 }
