@@ -369,6 +369,14 @@ type Job struct {
 	Retries      int   `json:"retries,omitempty"`      // how often it was run again because it failed, see JobSpec.Retry
 	BuildRetries int   `json:"buildRetries,omitempty"` // Build.Retries when it ran: what failed before the last retry of the build runs again
 	LogFrom      int64 `json:"logFrom,omitempty"`      // Seq of the last line in its log that its last attempt did not print
+
+	Parts []LogPart `json:"parts,omitempty"` // where its tasks begin in its log, once it has ended and where its runner can tell
+}
+
+// LogPart is where the output of a task begins.
+type LogPart struct {
+	Task int   `json:"task"` // counts from 1
+	Line int64 `json:"line"` // Seq of the first line
 }
 
 // Artifact is a file that a job left behind and that was kept.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -156,6 +157,8 @@ func (x *jobRun) conclude(exit brigade.Exit, err error, truncated bool) {
 	defer x.r.mu.Unlock()
 	j := x.job
 	j.ExitCode, j.Truncated, j.LogBytes = exit.Code, truncated, x.log.total
+	j.Parts = slices.DeleteFunc(slices.Clone(j.Parts), func(p brigade.LogPart) bool { return p.Line > j.LogFrom }) // of attempts before
+	j.Parts = append(j.Parts, x.log.parts...)
 	j.Outputs = parseOutputs(exit.Outputs)
 	for _, a := range exit.Artifacts {
 		addArtifact(j, a)
@@ -276,13 +279,15 @@ func (x *jobRun) start(ctx context.Context) (brigade.Execution, error) {
 	return running, nil
 }
 
-// traced is the job as the runner gets it: with its place in the trace as
-// TRACEPARENT, when there is a trace and the script did not set one.
+// traced is the job as the runner gets it: with marks between its tasks, and
+// with its place in the trace as TRACEPARENT, when there is a trace and the
+// script did not set one.
 func (x *jobRun) traced() *brigade.Job {
 	parent := x.r.build0.Event.TraceParent
 	x.r.mu.Lock()
 	j := *x.job
 	x.r.mu.Unlock()
+	j.Spec.Tasks = marked(x.r.d.opt.Runner.Name(), &j.Spec)
 	if _, set := j.Spec.Env["TRACEPARENT"]; set || parent == "" && !x.r.d.opt.Trace {
 		return &j
 	}

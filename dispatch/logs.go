@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,16 +60,18 @@ func lastSeq(lines []brigade.LogLine) int64 {
 	return lines[len(lines)-1].Seq
 }
 
-// add appends lines of one level.
-func (s *logSink) add(level brigade.LogLevel, texts []string) {
+// add appends lines of one level and returns the number of the first, 0 when
+// the log is closed.
+func (s *logSink) add(level brigade.LogLevel, texts []string) (first int64) {
 	if len(texts) == 0 {
-		return
+		return 0
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return
+		return 0
 	}
+	first = s.seq + 1
 	now := s.r.d.opt.Now()
 	batch := make([]brigade.LogLine, len(texts))
 	for i, text := range texts {
@@ -77,6 +81,7 @@ func (s *logSink) add(level brigade.LogLevel, texts []string) {
 	}
 	s.r.publish(brigade.Change{JobID: s.jobID, Lines: batch})
 	s.schedule()
+	return first
 }
 
 func (s *logSink) keep(line brigade.LogLine) {
@@ -166,29 +171,48 @@ type jobLog struct {
 	total  int64
 	masked io.WriteCloser
 	split  *lines.Writer
+	marks  markReader
+	parts  []brigade.LogPart
 }
 
 func newJobLog(r *run, sink *logSink) *jobLog {
 	l := &jobLog{limit: int(r.d.opt.LogCap)}
 	l.split = lines.New(lines.Options{Cap: -1, Emit: func(texts []string) {
-		for i, text := range texts { // what was hidden among escape sequences shows only now
-			texts[i] = r.mask.String(text)
-		}
-		sink.add("", texts)
+		l.emit(r, sink, texts)
 	}})
 	l.masked = r.mask.Writer(l.split)
+	l.marks.plain = func(p []byte) {
+		l.total += int64(len(p))
+		if room := l.limit - len(l.result); room > 0 {
+			l.result = append(l.result, p[:min(room, len(p))]...)
+		}
+	}
+	l.marks.shown = func(p []byte) { _, _ = l.masked.Write(p) } // the line splitter under it never fails
 	return l
+}
+
+// emit hands lines on, and notes with which of them tasks begin.
+func (l *jobLog) emit(r *run, sink *logSink, texts []string) {
+	begin := map[int]int{}       // index → task
+	for i, text := range texts { // what was hidden among escape sequences shows only now
+		task, rest := takeMark(r.mask.String(text))
+		if texts[i] = rest; task > 0 {
+			begin[i] = task
+		}
+	}
+	first := sink.add("", texts)
+	for _, i := range slices.Sorted(maps.Keys(begin)) {
+		if first > 0 && len(l.parts) < maxParts {
+			l.parts = append(l.parts, brigade.LogPart{Task: begin[i], Line: first + int64(i)})
+		}
+	}
 }
 
 // Write takes output; it never fails.
 func (l *jobLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.total += int64(len(p))
-	if room := l.limit - len(l.result); room > 0 {
-		l.result = append(l.result, p[:min(room, len(p))]...)
-	}
-	_, _ = l.masked.Write(p) // the line splitter under it never fails
+	l.marks.write(p)
 	return len(p), nil
 }
 
@@ -196,6 +220,7 @@ func (l *jobLog) Write(p []byte) (int, error) {
 func (l *jobLog) close() (output string, truncated bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.marks.close()
 	_ = l.masked.Close()
 	_ = l.split.Close()
 	return string(l.result), l.total > int64(len(l.result))

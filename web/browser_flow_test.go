@@ -227,6 +227,16 @@ func TestSectionsOfALogInABrowser(t *testing.T) {
 	c.do(chromedp.SendKeys(chromedp.CSS("#find-text"), "case 17"+kb.Enter))
 	c.until(`document.querySelector("mark.hit")?.textContent === "case 17" && document.querySelector("#L18") !== null`)
 
+	// Of a job that tells where its tasks begin, and of which a line tells nothing.
+	j, err := w.store.Job(t.Context(), "integration-"+demo.failed)
+	w.must(err)
+	j.Spec.Tasks, j.Parts = []string{"make deps", "make <b>tests</b>"}, []brigade.LogPart{{Task: 1, Line: 1}, {Task: 2, Line: 3}}
+	w.must(w.store.PutJob(t.Context(), j))
+	c.open("/builds/" + demo.failed + "/jobs/integration")
+	c.press("g")
+	c.until(`document.querySelector("#L3 ~ .part")?.textContent === "make <b>tests</b>" && document.querySelector("#L1 ~ .part").textContent === "make deps" && document.querySelector("#L2 ~ .part") === null`)
+	c.until(`document.querySelector("#L1 ~ .more")?.textContent === "1 line" && document.querySelector("#L2") === null`) // all were folded before
+
 	// In a large log that grows.
 	texts := make([]string, 30_000)
 	for i := range texts {

@@ -26,6 +26,8 @@ type section struct {
 	Open bool   `json:"open,omitempty"`
 	Name string `json:"name"`
 	Kind string `json:"kind"` // task or group
+	// Told says that the line with which it begins does not show the name.
+	Told bool `json:"told,omitempty"`
 }
 
 var (
@@ -37,8 +39,9 @@ var (
 
 // sectioner finds the sections of a log, line by line.
 type sectioner struct {
-	tasks []string // in the order in which they run
-	next  int      // the first task that has not begun
+	tasks []string         // in the order in which they run
+	begin map[int64]string // of the tasks that the job tells of: the first line → the task
+	next  int              // the first task that has not begun
 	list  []section
 	task  int // index of the section of the task that runs; -1: none
 	group int // the same of a group
@@ -57,6 +60,13 @@ func (s *sectioner) full() bool { return len(s.list) >= maxSections }
 
 // line takes the next line of the log.
 func (s *sectioner) line(n int64, text string) {
+	if task, begins := s.begin[n]; begins {
+		s.endGroup(n - 1)
+		s.end(&s.task, n-1)
+		if s.task = s.open(n, task, "task"); s.task >= 0 {
+			s.list[s.task].Told = true
+		}
+	}
 	if m := gitlabMark.FindStringSubmatch(cut(text, maxTaskLength)); m != nil {
 		if m[1] == "end" {
 			s.endGroup(n)
@@ -87,12 +97,12 @@ func firstOf(a, b string) string {
 
 func (s *sectioner) beginGroup(n int64, name string) {
 	s.endGroup(n - 1) // they are not nested
-	s.group = s.begin(n, name, "group")
+	s.group = s.open(n, name, "group")
 }
 
 func (s *sectioner) endGroup(n int64) { s.end(&s.group, n) }
 
-func (s *sectioner) begin(n int64, name, kind string) int {
+func (s *sectioner) open(n int64, name, kind string) int {
 	if s.full() {
 		return -1
 	}
@@ -119,8 +129,22 @@ func (s *sectioner) trace(n int64, command string) {
 		s.next = i + 1
 		s.endGroup(n - 1)
 		s.end(&s.task, n-1)
-		s.task = s.begin(n, command, "task")
+		s.task = s.open(n, command, "task")
 		return
+	}
+}
+
+// told has sections begin where the job tells that its tasks do.
+func (s *sectioner) told(tasks []string, parts []brigade.LogPart) {
+	s.begin = make(map[int64]string, len(parts))
+	for _, p := range parts {
+		if p.Task >= 1 && p.Task <= len(tasks) {
+			first, _, more := strings.Cut(strings.TrimSpace(tasks[p.Task-1]), "\n")
+			if more {
+				first += " …"
+			}
+			s.begin[p.Line] = first
+		}
 	}
 }
 
@@ -162,19 +186,28 @@ func sameCommand(task, shown string) bool {
 
 // logSections answers with the sections of a log.
 func logSections(c *call) error {
-	l, j, _, err := c.logOwner()
+	l, j, b, err := c.logOwner()
 	if err != nil {
 		return err
 	}
 	var tasks []string
+	var parts []brigade.LogPart
 	if j != nil {
-		tasks = j.Spec.Tasks
+		m, err := c.web.hiders.Of(c.ctx(), b.ProjectID)
+		if err != nil {
+			return err
+		}
+		if err := hideJob(m, j); err != nil {
+			return err
+		}
+		tasks, parts = j.Spec.Tasks, j.Parts
 	}
 	until, err := strconv.ParseInt(c.r.URL.Query().Get("until"), 10, 64)
 	if err != nil || until <= 0 {
 		until = 1 << 62
 	}
 	s := newSectioner(tasks)
+	s.told(tasks, parts)
 	ctx, cancel := context.WithTimeout(c.ctx(), searchBudget)
 	defer cancel()
 	err = l.each(ctx, c.web.opt.Store, func(line brigade.LogLine) error {

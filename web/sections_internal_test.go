@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/brigadecore/brigade/v3"
 )
 
 func TestSections(t *testing.T) {
@@ -48,6 +50,24 @@ func TestSections(t *testing.T) {
 	}
 	if n := len(s.sections()); n != maxSections || len(s.sections()[0].Name) > 400 {
 		t.Errorf("%d sections", n)
+	}
+}
+
+// A job that tells where its tasks begin needs no shell to show it.
+func TestSectionsThatTheJobTellsOf(t *testing.T) {
+	tasks := []string{"make deps", "for i in 1 2\ndo echo $i; done", "make test"}
+	s := newSectioner(tasks)
+	s.told(tasks, []brigade.LogPart{{Task: 1, Line: 1}, {Task: 2, Line: 3}, {Task: 3, Line: 4}, {Task: 9, Line: 5}, {Task: 1, Line: 6}})
+	for i, line := range []string{"a", "::group::g", "b", "c", "d", "e"} {
+		s.line(int64(i+1), line)
+	}
+	var got []string
+	for _, one := range s.sections() {
+		got = append(got, fmt.Sprintf("%s %s %d-%d %t", one.Kind, one.Name, one.From, one.To, one.Told))
+	}
+	want := "task make deps 1-2 true, group g 2-2 false, task for i in 1 2 … 3-3 true, task make test 4-5 true, task make deps 6-6 true"
+	if text := strings.Join(got, ", "); text != want {
+		t.Errorf("%s\nwant %s", text, want)
 	}
 }
 

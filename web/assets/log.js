@@ -16,7 +16,7 @@
 	const remembered = (name) => { try { return localStorage.getItem(name) === "yes"; } catch { return false; } };
 	const chunks = new Map(); // number → lines by their place, or a promise
 	// Sections are folded: their lines are left out, and rows count what is left.
-	let sections = [], headers = new Map(), hidden = []; // hidden: [first line, last line, lines hidden before]
+	let sections = [], headers = new Map(), names = new Map(), hidden = []; // hidden: [first line, last line, lines hidden before]
 	const folded = new Set();
 	const refold = () => {
 		hidden = [];
@@ -168,11 +168,13 @@
 			const time = element("time", "", clock(l.t));
 			time.title = new Date(l.t).toISOString();
 			e.append(time);
+			if (names.has(n)) e.append(element("span", "part", names.get(n)));
 			words.append(...pieces(l.s, n));
 			if (l.l) e.classList.add("lv-" + l.l);
 		}
 		e.append(words);
-		if (folded.has(n) && headers.has(n)) e.append(element("span", "more", `${headers.get(n).to - n} lines`));
+		const more = folded.has(n) && headers.has(n) ? headers.get(n).to - n : 0;
+		if (more > 0) e.append(element("span", "more", more === 1 ? "1 line" : `${more} lines`));
 		if (marked && n >= marked[0] && n <= marked[1]) e.classList.add("at");
 		return e;
 	};
@@ -217,6 +219,7 @@
 				const all = remembered("fold"), known = headers;
 				sections = (await answer.json()).sections;
 				headers = new Map(sections.map((s) => [s.from, s]));
+				names = new Map(sections.filter((s) => s.told).map((s) => [s.from, s.name]));
 				for (const s of sections) if (all && !s.open && (!known.has(s.from) || known.get(s.from).open)) folded.add(s.from);
 				foldAll.hidden = !sections.some((s) => s.to > s.from);
 				foldAll.textContent = folded.size > 0 ? "Unfold all" : "Fold all";
@@ -260,8 +263,9 @@
 	});
 
 	const grown = (to, ended) => {
-		const stick = follow.checked;
+		const stick = follow.checked, done = ended && !over;
 		over = ended;
+		if (to === last && done) lookForSections(); // where tasks begin is known at the end
 		if (to !== last) {
 			last = to;
 			refold();
