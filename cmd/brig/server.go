@@ -201,6 +201,9 @@ func (s *State) serverOptions(f *serverFlags) (app.ServerOptions, error) {
 	if err != nil {
 		return none, err
 	}
+	if err := f.check(memory); err != nil {
+		return none, err
+	}
 	logCap, err := bytesFlag("--log-cap", f.logCap)
 	if err != nil {
 		return none, err
