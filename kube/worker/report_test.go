@@ -30,8 +30,6 @@ func TestWorkersSayThemselvesHowTheyEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, fate(testcluster.Fate{Nap: testcluster.Forever, Log: "one\ntwo\n"}))
-			w.own = true
-			w.worker = w.open(w.secret)
 			over := w.start(t.Context())
 			w.say(w.running(nil).Name, c.result, 2)
 			o := w.wait(over)
@@ -49,12 +47,15 @@ func TestWorkersSayThemselvesHowTheyEnded(t *testing.T) {
 	}
 }
 
-// What other images write there is nobody's result, and neither is nonsense.
-func TestOnlyOwnWorkersAreTakenAtTheirWord(t *testing.T) {
+// Nonsense is nobody's result, and neither is what a worker says whose pod is
+// being taken away.
+func TestWorkersThatSayNonsense(t *testing.T) {
 	w := newWorld(t, fate(testcluster.Fate{Nap: testcluster.Forever}))
 	over := w.start(t.Context())
 	pod := w.running(nil)
-	w.say(pod.Name, brigade.ScriptResult{Handled: true}, 0)
+	for _, text := range []string{"{", "null", `{"result":{"state":"well"},"lines":1}`} {
+		w.c.Kubectl(t, "-n", w.client.Namespace, "annotate", "--overwrite", "pod", pod.Name, "brigade.sh/worker-result="+text)
+	}
 	w.c.Kubectl(t, "-n", w.client.Namespace, "delete", "pod", pod.Name, "--wait=false", "--grace-period=1")
 	if o := w.wait(over); brigade.CodeOf(o.err) != brigade.CodeScriptCrashed {
 		t.Fatalf("result = %+v, %v", o.result, o.err)

@@ -34,7 +34,6 @@ type world struct {
 	project *brigade.Project
 	secret  *corev1.Secret
 	places  *places // for jobs; nil: there are enough
-	own     bool    // the worker's image is this program
 
 	mu    sync.Mutex
 	lines []string
@@ -86,7 +85,6 @@ func (w *world) open(secret *corev1.Secret) *worker.Worker {
 			return &metav1.OwnerReference{APIVersion: "v1", Kind: "Secret", Name: secret.Name, UID: secret.UID}, nil
 		},
 	}
-	opt.Own = w.own
 	if w.places != nil {
 		opt.Occupy = w.places.occupy
 	}
