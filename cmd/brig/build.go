@@ -247,7 +247,7 @@ func (s *State) showBuild(b *brigade.Build, jobs []*brigade.Job, p printing) err
 	} else {
 		row("Created", p.at(b.Created))
 	}
-	if !b.Ended.IsZero() {
+	if !b.Started.IsZero() && !b.Ended.IsZero() {
 		row("Duration", tui.Duration(b.Ended.Sub(b.Started)))
 	}
 	row("Runner", b.Runner)
