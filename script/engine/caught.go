@@ -8,6 +8,8 @@ import (
 
 	"github.com/dop251/goja"
 	"github.com/dop251/goja/ast"
+	"github.com/dop251/goja/file"
+	"github.com/dop251/goja/unistring"
 )
 
 // tidy gives an error that the engine itself made the stack that Node would
@@ -41,6 +43,9 @@ var enginePlace = regexp.MustCompile(`\n\tat (?:[^\n(]+ \()?([^\n()]+):(\d+):(\d
 // clearer is what Node says instead of a message of the engine, or "".
 func (e *Engine) clearer(message, stack string) string {
 	first := strings.Index(stack, "\n\tat ")
+	if strings.HasPrefix(stack[first:], "\n\tat __forAwait (") { // the bundler's for await
+		return "the value is not async iterable"
+	}
 	at := enginePlace.FindStringSubmatchIndex(stack)
 	if at == nil || at[0] != first {
 		return "" // it was made by a built-in function
@@ -152,34 +157,69 @@ func calleeBefore(line []rune, at int) string {
 	return ""
 }
 
-// tidies is the property of a module's __meta that tidies an error.
-const tidies = "caught"
+// The properties of a module's __meta that tidy an error, and that make a
+// function do so with what it is given.
+const (
+	tidies    = "caught"
+	tidiesFor = "handler"
+)
 
-// addTidying has the catch clauses of a script's own file tidy what they catch.
+// addTidying has the catch clauses of a script's own file, and what it hands to
+// methods called catch or as the second to then, tidy what they are given.
 // Packages are left as they are: there are many, and few show what they catch.
 func addTidying(name, source string, body []ast.Statement) {
-	if !strings.Contains(name, "node_modules/") && strings.Contains(source, "catch") {
-		inTree(reflect.ValueOf(body), func(v reflect.Value) {
-			if clause, ok := v.Interface().(*ast.CatchStatement); ok && clause != nil && clause.Body != nil {
-				tidyCaught(clause)
-			}
-		})
+	if strings.Contains(name, "node_modules/") || !strings.Contains(source, "catch") && !strings.Contains(source, "then") {
+		return
 	}
+	inTree(reflect.ValueOf(body), func(v reflect.Value) {
+		switch n := v.Interface().(type) {
+		case *ast.CatchStatement:
+			if v.Kind() == reflect.Pointer {
+				tidyCaught(n)
+			}
+		case *ast.CallExpression:
+			if v.Kind() == reflect.Pointer {
+				tidyHandler(n)
+			}
+		}
+	})
 }
 
 func tidyCaught(clause *ast.CatchStatement) {
 	caught, ok := clause.Parameter.(*ast.Identifier)
+	if !ok || clause.Body == nil {
+		return
+	}
+	call := metaCall(tidies, &ast.Identifier{Name: caught.Name, Idx: clause.Body.LeftBrace}, clause.Body.LeftBrace)
+	clause.Body.List = append([]ast.Statement{&ast.ExpressionStatement{Expression: call}}, clause.Body.List...)
+}
+
+func tidyHandler(call *ast.CallExpression) {
+	method, ok := call.Callee.(*ast.DotExpression)
 	if !ok {
 		return
 	}
-	at := clause.Body.LeftBrace
-	call := &ast.CallExpression{
+	at := map[unistring.String]int{"catch": 0, "then": 1}
+	n, ok := at[method.Identifier.Name]
+	if !ok || n >= len(call.ArgumentList) {
+		return
+	}
+	for _, arg := range call.ArgumentList[:n+1] {
+		if _, spread := arg.(*ast.SpreadElement); spread {
+			return
+		}
+	}
+	call.ArgumentList[n] = metaCall(tidiesFor, call.ArgumentList[n], call.ArgumentList[n].Idx0())
+}
+
+// metaCall is a call of a function of the module's __meta.
+func metaCall(name unistring.String, arg ast.Expression, at file.Idx) *ast.CallExpression {
+	return &ast.CallExpression{
 		Callee: &ast.DotExpression{
 			Left:       &ast.Identifier{Name: "__meta", Idx: at},
-			Identifier: ast.Identifier{Name: tidies, Idx: at},
+			Identifier: ast.Identifier{Name: name, Idx: at},
 		},
 		LeftParenthesis: at, RightParenthesis: at,
-		ArgumentList: []ast.Expression{&ast.Identifier{Name: caught.Name, Idx: at}},
+		ArgumentList: []ast.Expression{arg},
 	}
-	clause.Body.List = append([]ast.Statement{&ast.ExpressionStatement{Expression: call}}, clause.Body.List...)
 }

@@ -83,6 +83,7 @@ type Engine struct {
 	ticks     []func()        // to run before promise reactions
 	outer     goja.Callable   // calls a function from inside the script's world
 	lastMatch goja.Callable   // has the RegExp of the script remember matches
+	handler   goja.Value      // makes a handler of rejections tidy what it is given
 	tidied    goja.Value      // tidy for the script; it returns its argument
 	async     asyncContext
 	exiting   bool
@@ -194,7 +195,7 @@ func (e *Engine) prepareGlobals() {
 	}
 	call, _ := goja.AssertFunction(install)
 	e.tidied = e.vm.ToValue(func(call goja.FunctionCall) goja.Value { e.tidy(call.Argument(0)); return call.Argument(0) })
-	if _, err := call(goja.Undefined(), e.native("cleanStack", reflect.ValueOf(cleanStack)),
+	if e.handler, err = call(goja.Undefined(), e.native("cleanStack", reflect.ValueOf(cleanStack)),
 		e.native("checkJSON", reflect.ValueOf(checkJSON)), e.native("jsonMistake", reflect.ValueOf(jsonMistake)), e.tidied); err != nil {
 		panic(fmt.Sprintf("the polyfills do not run: %v", err))
 	}

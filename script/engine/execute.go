@@ -194,6 +194,7 @@ func (l *loader) meta(m *module) goja.Value {
 	_ = obj.Set("dirname", filepath.Dir(m.file))
 	_ = obj.Set("main", m.main)
 	_ = obj.Set(tidies, l.e.tidied)
+	_ = obj.Set(tidiesFor, l.e.handler)
 	_ = obj.Set("esm", func(call goja.FunctionCall) goja.Value {
 		exports, ok := call.Argument(0).(*goja.Object)
 		return l.e.vm.ToValue(ok && exports.GetSymbol(l.esm) != nil)

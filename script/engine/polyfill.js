@@ -151,11 +151,6 @@
 		},
 	};
 	for (var h in helpers) add(Iter, h, helpers[h]);
-	// Errors of the engine's own are made to read as in Node before a handler sees them.
-	var then = Promise.prototype.then;
-	Object.defineProperty(Promise.prototype, "then", { value: { then(done, failed) {
-		return then.call(this, done, typeof failed === "function" ? function (e) { return failed(tidied(e)); } : failed);
-	} }.then, writable: true, configurable: true });
 	// Text that is nested millions deep would overflow the engine's own stack.
 	var parse = JSON.parse;
 	JSON.parse = { parse(text, reviver) {
@@ -168,4 +163,11 @@
 			throw mistake ? new SyntaxError(mistake) : e;
 		}
 	} }.parse;
+	// What the script hands to catch, and to then as the second, see addTidying.
+	return function handler(f) {
+		return typeof f !== "function" ? f : function (e) {
+			tidied(e);
+			return f.apply(this, arguments);
+		};
+	};
 })

@@ -7,8 +7,9 @@ import (
 )
 
 // fixMap makes a source map that the bundler wrote fit for the engine: what it
-// calls bundled gets its name, other sources the name of an internal file, and
-// columns count from 1. It returns "" for what is no source map.
+// calls bundled gets its name, other sources and the bundler's own functions the
+// names of internal files, and columns count from 1. It returns "" for what is
+// no source map.
 func fixMap(sourceMap, bundled, name string) string {
 	var m map[string]any
 	if json.Unmarshal([]byte(sourceMap), &m) != nil {
@@ -25,7 +26,8 @@ func fixMap(sourceMap, bundled, name string) string {
 	if !ok {
 		return ""
 	}
-	m["mappings"] = shifted
+	m["mappings"] = mapHead(shifted, len(sources))
+	m["sources"] = append(sources, "brigade:bundler")
 	out, err := json.Marshal(m)
 	if err != nil {
 		return ""
@@ -65,6 +67,33 @@ func shiftColumns(mappings string) (string, bool) {
 		lines[i] = strings.Join(segments, ",")
 	}
 	return strings.Join(lines, ";"), true
+}
+
+// mapHead maps the lines before the first that has mappings, where the bundler
+// puts functions of its own, to the beginning of the source with that index.
+func mapHead(mappings string, source int) string {
+	head := len(mappings) - len(strings.TrimLeft(mappings, ";"))
+	first, rest := mappings[head:], ""
+	if i := strings.IndexAny(first, ",;"); i >= 0 {
+		first, rest = first[:i], first[i:]
+	}
+	fields, ok := decodeVLQ(first)
+	if head == 0 || !ok || len(fields) < 4 {
+		return mappings
+	}
+	// Numbers are written as differences. Column 0 of the first line would be
+	// what the engine takes for no mapping.
+	fields[1] -= source
+	fields[3]--
+	var b strings.Builder
+	for i := range head {
+		if i == 0 {
+			b.WriteString(encodeVLQ([]int{0, source, 0, 1}) + ";")
+			continue
+		}
+		b.WriteString(encodeVLQ([]int{0, 0, 0, 0}) + ";")
+	}
+	return b.String() + encodeVLQ(fields) + rest
 }
 
 const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

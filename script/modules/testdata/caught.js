@@ -16,15 +16,16 @@ const place = (e) => e.stack.split('\n')[1].replace(/\(.*[/\\]/, '(').replace(/:
     try { await (async () => cases[name]())(); } catch (error) { console.log(name, error.message); }
     await Promise.resolve().then(cases[name]).catch((e) => console.log(name, e.message, e instanceof Error));
     await Promise.resolve().then(cases[name]).then(undefined, (e) => console.log(e.name));
-    const [settled] = await Promise.allSettled([Promise.resolve().then(cases[name])]);
-    console.log(settled.status, settled.reason.message);
   }
   try { try { job.run(); } finally { console.log('finally'); } } catch (e) { console.log(e.message); }
   try { throw Object.assign(new Error('own'), { code: 5 }); } catch (e) { console.log(e.message, e.code); }
   try { throw null; } catch (e) { console.log(e); }
   try { throw { message: 'plain' }; } catch ({ message }) { console.log(message); }
   try { job.run(); } catch { console.log('no name'); }
-  console.log(Promise.prototype.then.name, Promise.prototype.then.length, Object.keys(Promise.prototype));
+  await Promise.reject(new Error('q')).catch(null).catch((e) => console.log(e.message)).then(1, 2).then((v) => console.log(v), ...[]);
+  console.log(await Promise.reject(7).then(null, function (v) { return [v, this === undefined || this === globalThis]; }));
+  const odd = { catch(f, ...more) { return f(1) + more.join(); }, then: undefined };
+  console.log(odd.catch((v) => 'got ' + v, 'x', 'y'));
 })();
 process.on('unhandledRejection', (e) => console.log('unhandled', e.message));
 Promise.resolve().then(() => job.missing());
