@@ -103,6 +103,10 @@ type Build struct {
 	Events   []Fired        `json:"events"`
 }
 
+// maxCancel is the latest that a build can be canceled, in milliseconds: more
+// than the longest job takes.
+const maxCancel = 1e12
+
 // order is what a test asks fire for: an event, the project and the rest.
 type order struct {
 	Type       string            `json:"type"`
@@ -120,6 +124,7 @@ type order struct {
 	Actor      string            `json:"actor"`
 	Untrusted  bool              `json:"untrusted"`
 	ScriptRef  string            `json:"scriptRef"`
+	Cancel     *float64          `json:"cancel"` // milliseconds after which the build is canceled
 }
 
 type orderedProject struct {
@@ -143,6 +148,9 @@ func readOrder(text string) (order, error) {
 	o.LogLevel = strings.ToUpper(o.LogLevel)
 	if !brigade.LogLevel(o.LogLevel).Valid() {
 		return o, brigade.Errorf(brigade.CodeUsage, "fire: there is no log level %q", o.LogLevel)
+	}
+	if o.Cancel != nil && (*o.Cancel < 0 || *o.Cancel > maxCancel) {
+		return o, brigade.Errorf(brigade.CodeUsage, "fire: cancel must be the milliseconds after which the build is canceled, from 0 on")
 	}
 	if o.Type == "" {
 		return o, brigade.Errorf(brigade.CodeUsage, "fire: the event has no type")

@@ -67,7 +67,7 @@ func (s *session) fire(text string, ask func(...any)) (modules.Async, error) {
 		return nil, brigade.Errorf(brigade.CodeScriptLoad, "there is no brigade.js or brigade.ts beside the test: name the script with brig test -f, or in fire({ script })")
 	}
 	s.fires++
-	scene := scene{id: buildID(s.fires), event: o.event(), project: project, script: script, file: file, env: o.Env, ask: s.asker(ask)}
+	scene := scene{id: buildID(s.fires), event: o.event(), project: project, script: script, file: file, env: o.Env, cancel: o.Cancel, ask: s.asker(ask)}
 	return func(ctx context.Context) (any, error) {
 		b, err := s.r.playScene(ctx, scene)
 		if err != nil {

@@ -2,6 +2,7 @@ package scripttest
 
 import (
 	"context"
+	"time"
 
 	"github.com/brigadecore/brigade/v3"
 )
@@ -13,6 +14,7 @@ type scene struct {
 	project      *brigade.Project
 	script, file string
 	env          map[string]string
+	cancel       *float64 // milliseconds after which it is canceled; nil: it is not
 	ask          func(spec brigade.JobSpec, attempt int, answered func(Answer, error))
 }
 
@@ -39,6 +41,10 @@ func (r *Runner) playScene(ctx context.Context, s scene) (Build, error) {
 	}
 	st := newStage(b, s.project)
 	st.ask, st.stop = s.ask, stop
+	run.Abort = st.abort
+	if s.cancel != nil {
+		st.cancelAt = epoch.Add(time.Duration(*s.cancel * float64(time.Millisecond)))
+	}
 	result, err := r.worker.WithClock(st).RunScript(ctx, run, st)
 	if ctx.Err() != nil {
 		return Build{}, context.Cause(ctx)
@@ -52,6 +58,9 @@ func (r *Runner) playScene(ctx context.Context, s scene) (Build, error) {
 	}
 	if result.Failure != nil || result.ExitCode != 0 {
 		played.State = brigade.StateFailed
+	}
+	if result.Failure != nil && result.Failure.Code == brigade.CodeCanceled && st.canceled() {
+		played.State = brigade.StateCanceled
 	}
 	played.Jobs, played.Log, played.Events = st.played()
 	return played, nil

@@ -33,6 +33,9 @@ type stage struct {
 	stop context.CancelCauseFunc
 
 	tick chan struct{} // the time has leapt to until; has room for one
+	// abort is closed when the build is canceled, at cancelAt unless that is zero.
+	abort    chan struct{}
+	cancelAt time.Time
 
 	mu      sync.Mutex
 	now     time.Time
@@ -41,7 +44,9 @@ type stage struct {
 	until   time.Time // its next timer
 	asking  bool
 	waiting []*playing
-	timers  int // that went off since a job started or ended
+	told    bool // that the build is canceled; nothing happens until the script knows it
+	ending  bool // the script knows it
+	timers  int  // that went off since a job started or ended
 	names   map[string]int
 	step    int // the highest of a job that has ended
 
@@ -73,7 +78,7 @@ type ending struct {
 }
 
 func newStage(b *brigade.Build, p *brigade.Project) *stage {
-	return &stage{build: b, project: p, tick: make(chan struct{}, 1), now: epoch, names: map[string]int{}}
+	return &stage{build: b, project: p, tick: make(chan struct{}, 1), abort: make(chan struct{}), now: epoch, names: map[string]int{}}
 }
 
 // Now implements loop.Clock.
@@ -153,18 +158,53 @@ func (s *stage) Fired(l brigade.Lifecycle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, Fired{Name: l.Name, Handled: l.Handled, Trigger: l.Trigger, Reason: l.Reason})
+	if s.told && !s.ending && l.Trigger == "cancel" {
+		s.ending = true
+		s.endJobs()
+	}
+}
+
+// cancel has the build canceled, as somebody who does not want to wait for it.
+func (s *stage) cancel() {
+	s.leap(s.cancelAt)
+	s.told, s.idle = true, false
+	close(s.abort)
+}
+
+// canceled reports whether the build was canceled.
+func (s *stage) canceled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.told
+}
+
+// endJobs ends the jobs that run, since their build is canceled.
+func (s *stage) endJobs() {
+	for _, p := range slices.Clone(s.waiting) {
+		s.remove(p)
+		e := brigade.Errorf(brigade.CodeCanceled, "the build was canceled")
+		if p.job != nil {
+			s.record(p, e)
+			p.job.State = brigade.StateCanceled
+			e = brigade.Errorf(brigade.CodeCanceled, "job %s(%s): %s", p.spec.Name, p.job.ID, e.Message)
+		}
+		p.done <- ending{err: e}
+	}
 }
 
 // advance lets happen what is next, once the script waits and all jobs that it
 // has started have come here. It is called with mu held.
 func (s *stage) advance() {
-	for s.idle && !s.asking && len(s.waiting) == s.holds {
+	for s.idle && !s.asking && len(s.waiting) == s.holds && s.told == s.ending {
 		if p := s.unasked(); p != nil {
 			s.begin(p)
 			return
 		}
 		p := s.next()
 		switch {
+		case s.cancels(p):
+			s.cancel()
+			return
 		case !s.until.IsZero() && (p == nil || !s.until.After(p.due)):
 			s.timer()
 			return
@@ -181,6 +221,12 @@ func (s *stage) advance() {
 			}
 		}
 	}
+}
+
+// cancels reports whether the build is canceled before its next timer goes off
+// and before p, the job that ends first, ends.
+func (s *stage) cancels(p *playing) bool {
+	return !s.cancelAt.IsZero() && !s.told && (s.until.IsZero() || !s.cancelAt.After(s.until)) && (p == nil || !s.cancelAt.After(p.due))
 }
 
 // unasked is the job that was started first of those nobody has asked about.

@@ -85,6 +85,8 @@ export interface FireOptions {
   env?: Record<string, string>;
   /** Another script than the one beside the test. */
   script?: string;
+  /** After how many milliseconds of its own time the build is canceled, when it goes on for that long. */
+  cancel?: number;
   /**
    * What becomes of the jobs, by name; `"*"` is for all others. Of an array
    * each run takes the next answer, and the last one stays.
@@ -101,7 +103,7 @@ export interface JobRun {
   env: Record<string, string | object> | null;
   /** All of it. */
   spec: JobSpec;
-  state: "succeeded" | "failed" | "running";
+  state: "succeeded" | "failed" | "canceled" | "running";
   exitCode: number;
   output: string;
   outputs?: Record<string, any>;
@@ -120,7 +122,7 @@ export interface JobRun {
 /** What happened. The functions fail the test when it did not happen so. */
 export interface Build {
   id: string;
-  state: "succeeded" | "failed";
+  state: "succeeded" | "failed" | "canceled";
   exitCode: number;
   /** Whether the event had a handler. */
   handled: boolean;
@@ -149,6 +151,8 @@ export interface Build {
   succeeded(): Build;
   /** It failed, with that in its reason. */
   failed(reason?: string | RegExp): Build;
+  /** It was canceled, see `cancel` of fire. */
+  canceled(): Build;
   /** The log has that. */
   logged(text: string | RegExp): Build;
 }

@@ -197,8 +197,13 @@ class Build {
 	}
 
 	failed(what) {
-		if (this.state !== "failed") fail("the build succeeded", this.state, "failed", "failed");
+		if (this.state !== "failed") fail(`the build ${this.state === "canceled" ? "was canceled" : "succeeded"}`, this.state, "failed", "failed");
 		if (what !== undefined) this.matches("failure", this.reason(), what);
+		return this;
+	}
+
+	canceled() {
+		if (this.state !== "canceled") fail(`the build was not canceled: it ${this.state}`, this.state, "canceled", "canceled");
 		return this;
 	}
 
@@ -238,7 +243,7 @@ module.exports = { test, fire, fixture, example, Build };
 
 // A file may also export its tests as a list of cases: an event, what the jobs
 // answer, and a function that looks at what happened.
-const CASE = ["name", "event", "recording", "secrets", "jobs", "state", "expect", "skip"];
+const CASE = ["name", "event", "recording", "secrets", "jobs", "cancel", "state", "expect", "skip"];
 const EVENT = ["type", "provider", "payload", "payloadFile", "ref", "commit", "shortTitle", "longTitle"];
 
 function only(what, v, known) {
@@ -260,7 +265,7 @@ function adopt(exported) {
 }
 
 async function tryCase(c) {
-	const build = await fire({ ...eventOf(c), project: { name: "test", secrets: c.secrets || {} }, jobs: c.jobs });
+	const build = await fire({ ...eventOf(c), project: { name: "test", secrets: c.secrets || {} }, jobs: c.jobs, cancel: c.cancel });
 	const want = c.state || (c.expect ? undefined : "succeeded");
 	if (want !== undefined && build.state !== want) fail(`the build is ${build.state}, not ${want}: ${build.reason()}`, build.state, want, "state");
 	if (c.expect) await c.expect(viewOf(build), t);
