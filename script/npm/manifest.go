@@ -197,14 +197,24 @@ func jsonError(file string, text []byte, err error) error {
 			Hint:    "The file has to be JSON: no comments, no trailing commas.",
 		}
 	}
-	return &brigade.Error{Code: brigade.CodeDependency, Err: err, Message: fmt.Sprintf("%s does not have the expected form: %s", file, err)}
+	e := &brigade.Error{Code: brigade.CodeDependency, Err: err, Message: fmt.Sprintf("%s does not have the expected form: %s", file, err)}
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		where := "it"
+		if wrong.Field != "" {
+			where = fmt.Sprintf("%q", wrong.Field)
+		}
+		e.Message = fmt.Sprintf("%s does not have the expected form: %s may not be of the kind %s", file, where, wrong.Value)
+	}
+	return e
 }
 
 // stringMap reads {"name": "text"}. An empty list, as old packages have it,
 // is an empty map.
 func stringMap(text json.RawMessage) (map[string]string, error) {
 	text = bytes.TrimSpace(text)
-	if len(text) == 0 || text[0] == '[' || text[0] == 'n' {
+	var list []json.RawMessage
+	if len(text) == 0 || text[0] == 'n' || json.Unmarshal(text, &list) == nil && len(list) == 0 {
 		return nil, nil
 	}
 	var any map[string]json.RawMessage

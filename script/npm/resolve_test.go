@@ -147,6 +147,8 @@ func TestManifests(t *testing.T) {
 		`{"dependencies":{"a":"file:/etc"}}`:                     "outside the project",
 		`{"dependencies":{"a":"file:missing"}}`:                  "cannot be read",
 		`{"dependencies":["a"]`:                                  "brigade.json:1:",
+		`[{"dependencies":{}}]`:                                  "it may not be of the kind array",
+		`{"dependencies":["a"]}`:                                 "not an object",
 		`{"dependencies":{"a":"1"},"overrides":{"b":"$nobody"}}`: "no dependency of the project",
 	} {
 		w.write("brigade.json", text)
