@@ -145,8 +145,10 @@ func decode(raw []byte, v any) error {
 		return usage("the JSON ends too early")
 	case errors.As(err, &syntax):
 		return usage("the JSON is malformed at byte %d", syntax.Offset)
+	case errors.As(err, &kind) && kind.Field == "":
+		return usage("the request must be a JSON object, and is not: %s", kind.Value)
 	case errors.As(err, &kind):
-		return usage("the field %q cannot be a %s", kind.Field, kind.Value)
+		return usage("the field %q is of the wrong kind: %s", kind.Field, kind.Value)
 	}
 	return usage("%s", strings.TrimPrefix(err.Error(), "json: "))
 }
