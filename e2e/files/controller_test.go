@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,37 +66,45 @@ func TestController(t *testing.T) {
 	for name, inPods := range map[string]bool{"beside the controller": false, "in a worker pod": true} {
 		t.Run(name, func(t *testing.T) {
 			i := &installation{T: t, c: c, ns: c.Namespace(t), p: brigade.NewProject("acme/app"), bucket: s3test.New(), state: t.TempDir()}
-			i.prepare()
-			opt := app.ControllerOptions{
-				Kube: kube.Options{Kubeconfig: c.Kubeconfig(), Namespace: i.ns, UserAgent: "controller"}, InPods: inPods,
-				Workers: app.WorkerPods{Image: image, Own: true},
-				Jobs:    app.JobPods{BuildStorage: "workspace", Cache: "workspace", WorkspaceImage: image},
-				Workspace: app.WorkspaceOptions{
-					Listen: app.Listener{Address: net.JoinHostPort(c.HostAddress(), "0")},
-					Caches: s3.Options{
-						Endpoint: serve(t, c, i.bucket), Region: s3test.Region, Bucket: s3test.Bucket, Prefix: "of jobs", PathStyle: true,
-						AccessKey: s3test.Key, SecretKey: s3test.Secret,
-					},
+			i.p.Kubernetes.BuildStorageSize = "100Ki"
+			i.prepare(someJobs)
+			opt := i.options(image)
+			opt.InPods = inPods
+			opt.Jobs = app.JobPods{BuildStorage: "workspace", Cache: "workspace", WorkspaceImage: image}
+			opt.Workspace = app.WorkspaceOptions{
+				Listen: app.Listener{Address: net.JoinHostPort(c.HostAddress(), "0")},
+				Caches: s3.Options{
+					Endpoint: serve(t, c, i.bucket), Region: s3test.Region, Bucket: s3test.Bucket, Prefix: "of jobs", PathStyle: true,
+					AccessKey: s3test.Key, SecretKey: s3test.Secret,
 				},
 			}
-			opt.Dirs = app.Dirs{State: i.state, Cache: t.TempDir(), Home: t.TempDir()}
-			opt.API.Address = "127.0.0.1:0"
-			opt.Grace = 10 * time.Second
-			opt.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
-			i.api = lead(t, opt).Addresses()["api"]
+			leading, _ := lead(t, opt)
+			i.api = leading.Addresses()["api"]
 			i.filesComeHome()
 			i.failsWithItsFiles()
 		})
 	}
 }
 
+// options are those of a controller of the installation.
+func (i *installation) options(image string) app.ControllerOptions {
+	opt := app.ControllerOptions{
+		Kube:    kube.Options{Kubeconfig: i.c.Kubeconfig(), Namespace: i.ns, UserAgent: "controller"},
+		Workers: app.WorkerPods{Image: image, Own: true},
+	}
+	opt.Dirs = app.Dirs{State: i.state, Cache: i.TempDir(), Home: i.TempDir()}
+	opt.API.Address = "127.0.0.1:0"
+	opt.Grace = 10 * time.Second
+	opt.Log = slog.New(slog.NewTextHandler(i.Output(), nil))
+	return opt
+}
+
 // prepare makes what a controller finds in a namespace.
-func (i *installation) prepare() {
+func (i *installation) prepare(script string) {
 	i.Helper()
 	i.c.Kubectl(i.T, "-n", i.ns, "create", "serviceaccount", "brigade-worker")
 	i.c.Kubectl(i.T, "-n", i.ns, "create", "rolebinding", "brigade-worker", "--clusterrole=admin", "--serviceaccount="+i.ns+":brigade-worker")
-	i.secret("project", i.p.ID, map[string]string{"app": "brigade", "heritage": "brigade", "component": "project"},
-		map[string]string{"projectName": i.p.Name}, map[string]string{"defaultScript": someJobs, "buildStorageSize": "100Ki"})
+	i.c.Apply(i.T, i.ns, projectSecret(i.T, i.p, i.ns, script))
 }
 
 func (i *installation) secret(typ, name string, labels, annotations, data map[string]string) {
@@ -113,9 +122,22 @@ func (i *installation) secret(typ, name string, labels, annotations, data map[st
 // build runs one to its end, and returns its ID and status.
 func (i *installation) build(event, payload, state string) (id, status string) {
 	i.Helper()
+	id = i.begin(event, payload)
+	return id, i.await(id, state)
+}
+
+// begin makes a build, as gateways of v1 do.
+func (i *installation) begin(event, payload string) (id string) {
+	i.Helper()
 	id = newID()
 	i.secret("build", "brigade-worker-"+id, map[string]string{"heritage": "brigade", "component": "build", "project": i.p.ID, "build": id},
 		nil, map[string]string{"build_id": id, "event_type": event, "event_provider": "test", "project_id": i.p.ID, "payload": payload})
+	return id
+}
+
+// await waits until the build has ended so, and returns its status.
+func (i *installation) await(id, state string) (status string) {
+	i.Helper()
 	cluster.Until(i.T, "the build has "+state, func() error {
 		status = i.c.Kubectl(i.T, "-n", i.ns, "get", "secret", "brigade-worker-"+id, "-o", `jsonpath={.metadata.annotations.brigade\.sh/status}`)
 		if strings.Contains(status, `"failed"`) && state != "failed" {
@@ -126,7 +148,7 @@ func (i *installation) build(event, payload, state string) (id, status string) {
 		}
 		return nil
 	})
-	return id, status
+	return status
 }
 
 func newID() string { return id.New(time.Now()) }
@@ -211,8 +233,9 @@ func (i *installation) failsWithItsFiles() {
 	}
 }
 
-// lead runs a controller until the test ends, and returns once it leads.
-func lead(t *testing.T, opt app.ControllerOptions) *app.Controller {
+// lead runs a controller until stop is called or the test ends, and returns
+// once it leads.
+func lead(t *testing.T, opt app.ControllerOptions) (c *app.Controller, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	c, err := app.NewController(ctx, opt)
@@ -222,12 +245,13 @@ func lead(t *testing.T, opt app.ControllerOptions) *app.Controller {
 	}
 	over := make(chan error, 1)
 	go func() { over <- c.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := errors.Join(<-over, c.Close()); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
 	select {
 	case <-c.Leading():
 	case err := <-over:
@@ -236,5 +260,5 @@ func lead(t *testing.T, opt app.ControllerOptions) *app.Controller {
 	case <-time.After(3 * time.Minute):
 		t.Fatal("the controller does not lead")
 	}
-	return c
+	return c, stop
 }

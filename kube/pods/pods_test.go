@@ -127,6 +127,7 @@ func TestContract(t *testing.T) {
 	served := newTrees(t, c)
 	has := runnertest.AllFeatures()
 	has.Bash, has.RawOutput, has.OutputFile = false, false, false
+	has.CacheKeys = false // they are volumes here; see e2e/files
 	has.Artifacts = false // without a workspace server; see the tests of app
 	ns := c.Namespace(t)
 	runner := sourced{trees: served, Runner: newRunner(t, c, ns, func(o *pods.Options) {

@@ -59,6 +59,8 @@ type plan struct {
 	labels map[string]string
 	binds  []string
 	mounts mounts
+	// restoring is the volume from which the job's cache is filled; "" for none.
+	restoring string
 	// copying is the copy of the source into dir; nil for none.
 	copying *copying
 	notes   []string // what the job asked for and an engine does not have

@@ -64,6 +64,7 @@ func (r *Runner) start(ctx context.Context, e *engine, p *plan) (*execution, err
 			return nil, p.refused(err, "copy its files")
 		}
 	}
+	p.restore(ctx, e, id)
 	stream, err := p.launch(ctx, e, id)
 	if err != nil {
 		return nil, err

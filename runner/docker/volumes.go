@@ -41,7 +41,11 @@ func (p *plan) addVolumes(ctx context.Context, e *engine) error {
 		if p.run.Project != nil {
 			project = strings.TrimPrefix(p.run.Project.ID, "brigade-")
 		}
-		if err := p.addNamed(ctx, e, "brigade-cache-"+project+"-"+p.spec.Name, p.spec.Cache.Path); err != nil {
+		add, name := p.addNamed, "brigade-cache-"+project+"-"+p.spec.Name
+		if p.spec.Cache.Key != "" {
+			add = p.addKeyed
+		}
+		if err := add(ctx, e, name, p.spec.Cache.Path); err != nil {
 			return err
 		}
 	}

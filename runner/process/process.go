@@ -44,6 +44,8 @@ type Runner struct {
 	mu     sync.Mutex
 	builds map[string]*build
 	closed map[string]chan struct{} // builds that are being removed
+
+	caches sync.Mutex // held while caches with keys are made and removed
 }
 
 var (

@@ -21,10 +21,20 @@ import (
 //	builds/<build>/share               the build's storage
 //	builds/<build>/jobs/<job>-<n>/     one job: src, work, home, tmp, out … and pid when plain
 //	cache/<project>/<job>              a job's cache
+//	caches/<project>/<job>/<key>       that of a key
 
 func (r *Runner) buildDir(id string) string { return filepath.Join(r.opts.StateDir, "builds", id) }
 
-func (r *Runner) cacheDir(run brigade.JobRun) string {
+// cacheDir is the directory of the job's cache.
+func (r *Runner) cacheDir(p *plan, run brigade.JobRun) (string, error) {
+	if p.spec.Cache.Key != "" {
+		return r.keyedDir(p, run)
+	}
+	return filepath.Join(r.opts.StateDir, "cache", r.projectDir(run), run.Job.Spec.Name), nil
+}
+
+// projectDir names the project's directory among those of caches.
+func (r *Runner) projectDir(run brigade.JobRun) string {
 	project := run.Job.BuildID
 	if run.Project != nil {
 		project = run.Project.ID
@@ -33,7 +43,7 @@ func (r *Runner) cacheDir(run brigade.JobRun) string {
 			project = hex.EncodeToString(sum[:])
 		}
 	}
-	return filepath.Join(r.opts.StateDir, "cache", project, run.Job.Spec.Name)
+	return project
 }
 
 // build is what the runner knows of a build that has jobs here.
@@ -150,7 +160,9 @@ func (r *Runner) makeDirs(p *plan, run brigade.JobRun) (*jobDirs, error) {
 		open = append(open, d.share)
 	}
 	if p.cache {
-		d.cache = r.cacheDir(run)
+		if d.cache, err = r.cacheDir(p, run); err != nil {
+			return d, fmt.Errorf("find the cache: %w", err)
+		}
 		open = append(open, d.cache)
 	}
 	for _, path := range open {

@@ -27,6 +27,7 @@ func fileTests() []test {
 		{"StorageElsewhere", both(func(f Features) bool { return f.Storage && f.FixedPaths }), storageElsewhere},
 		{"StorageNotAskedFor", both(func(f Features) bool { return f.Storage && f.FixedPaths }), storageNotAskedFor},
 		{"Cache", both(hasCache), cacheBetweenBuilds},
+		{"CacheKeys", both(func(f Features) bool { return f.Cache && f.CacheKeys }), cacheKeys},
 	}
 }
 
@@ -177,4 +178,41 @@ func cacheBetweenBuilds(h *harness) {
 	h.project = brigade.NewProject(h.project.Name + "-other")
 	h.build = h.newBuild()
 	h.wantOutput(cached("job-a", show), "", "none\n")
+}
+
+// cacheKeys has jobs find the caches of their keys, and else those that their
+// restoreKeys name.
+func cacheKeys(h *harness) {
+	cache := h.cache()
+	cached := func(leave, key string, restore ...string) brigade.JobSpec {
+		tasks := []string{"cat " + cache + "/file 2> /dev/null || echo none"}
+		if leave != "" {
+			tasks = append(tasks, "mkdir -p "+cache+"/dir", "echo "+leave+" > "+cache+"/file", "echo x > "+cache+"/dir/x")
+		}
+		spec := h.spec("keyed", tasks...)
+		spec.Cache = brigade.JobCache{Enabled: true, Key: key, RestoreKeys: restore}
+		return spec
+	}
+	for _, c := range []struct {
+		spec brigade.JobSpec
+		want string
+	}{
+		{cached("one", "npm-1", "npm-"), "none"},
+		{cached("plain", ""), "none"},
+		{cached("", "npm-1"), "one"},
+		{cached("two", "npm-A/2"), "none"},
+		{cached("", "npm-3", "go-", "npm-"), "two"},
+		{cached("", "npm-3"), "two"},
+		{cached("three", "npm-4", "npm-1"), "one"},
+		{cached("", "npm-1", "npm-"), "one"},
+		{cached("", "npm-4"), "three"},
+		{cached("", ""), "plain"},
+		{cached("", "other", ""), "three"},
+	} {
+		if err := h.runner.EndBuild(h.ctx, h.build.ID); err != nil {
+			h.Fatalf("EndBuild: %v", err)
+		}
+		h.build = h.newBuild()
+		h.wantOutput(c.spec, "", c.want+"\n")
+	}
 }

@@ -44,6 +44,7 @@ type Features struct {
 	Source       bool // Source is shown to the job
 	Storage      bool // build storage
 	Cache        bool // job caches
+	CacheKeys    bool // job caches by key
 	Outputs      bool // the file at $BRIGADE_OUTPUT is read
 	Artifacts    bool // files are handed to JobRun.Keep
 	EmptyDir     bool // volumes of type emptyDir
@@ -61,7 +62,7 @@ type Features struct {
 func AllFeatures() Features {
 	return Features{
 		Tasks: true, FixedPaths: true, Bash: true, Source: true, Storage: true,
-		Cache: true, Outputs: true, Artifacts: true, EmptyDir: true, HostPath: true,
+		Cache: true, CacheKeys: true, Outputs: true, Artifacts: true, EmptyDir: true, HostPath: true,
 		WholeTree: true, CleanEnv: true, ImageCommand: true, ExitSignals: true,
 		RawOutput: true, OutputFile: true,
 	}
