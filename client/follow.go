@@ -49,8 +49,11 @@ func (f *Follower) CatchUp(ctx context.Context) (ended bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if !b.State.Ended() {
-		f.tellBuild(b) // its start comes before what its jobs do, its end after
+	switch { // its start comes before what its jobs do, its end after
+	case !b.State.Ended():
+		f.tellBuild(b)
+	case f.build == nil && !b.Started.IsZero():
+		f.tellBuild(begun(b))
 	}
 	jobs, err := f.from.ListJobs(ctx, f.buildID)
 	if err != nil {
@@ -75,6 +78,13 @@ func (f *Follower) CatchUp(ctx context.Context) (ended bool, err error) {
 	}
 	f.tellBuild(b)
 	return b.State.Ended(), nil
+}
+
+// begun is a build that has ended as it was when it began.
+func begun(b *brigade.Build) *brigade.Build {
+	before := *b
+	before.State, before.Ended, before.Failure, before.ExitCode = brigade.StateRunning, time.Time{}, nil, 0
+	return &before
 }
 
 // Take passes a change on that somebody heard of, with the lines before it

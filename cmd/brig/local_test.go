@@ -23,7 +23,7 @@ func TestLocalStoreWithTheSameCommands(t *testing.T) {
 	if out := sh.ok("build", "logs", again, "-f", "--grep", "line 1"); !strings.Contains(out, "second | second line 1") {
 		t.Errorf("logs followed: %q", out)
 	}
-	if out, _, code := sh.brig("build", "watch", id); code != 1 || !strings.Contains(out, "exit code 3") {
+	if out, _, code := sh.brig("build", "watch", id); code != 1 || !strings.Contains(out, "exit code 3") || !strings.HasPrefix(out, "Build: "+id+", Worker: ") {
 		t.Errorf("watch: %d %s", code, out)
 	}
 	for _, words := range [][]string{{"build", "logs", id, "-j", ""}, {"build", "cancel", id, "--job", ""}, {"artifact", "list", id, "-j", ""}} {
