@@ -70,7 +70,8 @@ func (c *checker) event(ctx context.Context, r *scripttest.Runner, p *brigade.Pr
 		return nil
 	}
 	wrong := slices.ContainsFunc(static, func(f Finding) bool { return f.Level == Error })
-	if build.Failure != nil && !wrong && !c.requests.asked.Load() {
+	refused := c.refused(static, name, build)
+	if build.Failure != nil && !wrong && !refused && !c.requests.asked.Load() {
 		c.failed(build, name, from)
 	}
 	fallible := map[string]bool{}
@@ -94,6 +95,23 @@ func (c *checker) event(ctx context.Context, r *scripttest.Runner, p *brigade.Pr
 		}
 	}
 	return nil
+}
+
+// refused reports jobs that the project does not allow, where the text does not
+// say enough, and whether there are any.
+func (c *checker) refused(static []Finding, event string, b scripttest.Build) (found bool) {
+	for _, j := range b.Jobs {
+		if j.Failure == nil || j.Failure.Code != brigade.CodeJobForbidden || c.opts.Project == nil {
+			continue
+		}
+		found = true
+		what, _, _ := strings.Cut(j.Failure.Message, ", which job ")
+		if slices.ContainsFunc(static, func(f Finding) bool { return f.Code == "forbidden" && strings.HasPrefix(f.Message, what) }) {
+			continue
+		}
+		c.add(Finding{File: c.opts.File, Event: event, Job: j.Name, Level: Warning, Code: "forbidden", Message: what + ": the job fails", Hint: j.Failure.Hint})
+	}
+	return found
 }
 
 // trial is an event and what the build does when all jobs succeed.
