@@ -265,7 +265,7 @@ func (b *Bitbucket) Read(in brigade.Inbound) (brigade.Reading, error) {
 		return reading, nil
 	}
 	if h.origin.guarded || h.origin.fork || h.abbrev != "" {
-		reading.Complete = b.completion(h)
+		reading.Complete = patient(b.completion(h))
 	}
 	return reading, nil
 }

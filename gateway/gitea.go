@@ -164,7 +164,7 @@ func (g *Gitea) Read(in brigade.Inbound) (brigade.Reading, error) {
 	}
 	reading.Events = h.one(body)
 	if h.origin.guarded || h.origin.fork {
-		reading.Complete = g.completion(h)
+		reading.Complete = patient(g.completion(h))
 	}
 	return reading, nil
 }

@@ -87,7 +87,7 @@ func (g *GitHub) Read(in brigade.Inbound) (brigade.Reading, error) {
 	}
 	h.suite = g.suiteWanted(h)
 	reading.Events = g.events(h, body)
-	reading.Complete = g.completion(h, body)
+	reading.Complete = patient(g.completion(h, body))
 	return reading, nil
 }
 

@@ -74,20 +74,12 @@ func withRevision(events []brigade.Event, r brigade.Revision) []brigade.Event {
 // lookUpPull learns the commit and the origin of a pull request that was
 // commented on. Without credentials it stays from a fork, for safety's sake.
 func (g *GitHub) lookUpPull(ctx context.Context, p *brigade.Project, h *githubHook) error {
-	var auth forge.Auth
-	switch {
-	case !forge.Owns(p, h.repo):
+	if !forge.Owns(p, h.repo) {
 		return nil
-	case g.opt.App.Serves(p):
-		token, err := g.opt.App.Token(ctx, h.repo, nil, time.Minute)
-		if err != nil {
-			return unavailable("the GitHub App gets no token", err)
-		}
-		auth = forge.Bearer(token.Value)
-	case p.Repo.Token != "" && forge.TokenFits(p, forge.GitHubBase(p, g.opt.App.Base())):
-		auth = forge.Bearer(p.Repo.Token)
-	default:
-		return nil
+	}
+	auth, there, err := g.credentials(ctx, p, h.repo)
+	if err != nil || !there {
+		return err
 	}
 	var pull githubPull
 	address := fmt.Sprintf("%s/repos/%s/pulls/%d", forge.GitHubBase(p, g.opt.App.Base()), forge.EscapePath(h.repo), h.pull)
@@ -98,6 +90,27 @@ func (g *GitHub) lookUpPull(ctx context.Context, p *brigade.Project, h *githubHo
 	h.setPull(&pull)
 	return h.check()
 }
+
+// credentials are those of the App where it is installed, else the project's.
+func (g *GitHub) credentials(ctx context.Context, p *brigade.Project, repo string) (auth forge.Auth, there bool, err error) {
+	if g.opt.App.Serves(p) {
+		token, err := g.opt.App.Token(ctx, repo, nil, time.Minute)
+		if err == nil {
+			return forge.Bearer(token.Value), true, nil
+		}
+		if !notInstalled(err) {
+			return auth, false, unavailable("the GitHub App gets no token", err)
+		}
+	}
+	if p.Repo.Token != "" && forge.TokenFits(p, forge.GitHubBase(p, g.opt.App.Base())) {
+		return forge.Bearer(p.Repo.Token), true, nil
+	}
+	return auth, false, nil
+}
+
+// notInstalled reports whether the App gets no token because the repository's
+// owner has not installed it.
+func notInstalled(err error) bool { return forge.StatusOf(err) == http.StatusNotFound }
 
 func unavailable(what string, err error) error {
 	return &brigade.Error{Code: brigade.CodeUnavailable, Message: what, Err: err}
@@ -134,8 +147,9 @@ func (g *GitHub) wrap(ctx context.Context, p *brigade.Project, h githubHook, eve
 }
 
 // addToken puts a token into the payload, good for this repository only
-// and given to no project but the repository's own. A script that comes from a fork gets none unless the project trusts forks with
-// secrets; a trusted script of an event that is not to be trusted gets one
+// and given to no project but the repository's own. Where the App is not
+// installed there is none. A script that comes from a fork gets none unless the
+// project trusts forks with secrets; a trusted script of an event that is not to be trusted gets one
 // that can report checks and nothing else.
 func (g *GitHub) addToken(ctx context.Context, p *brigade.Project, h githubHook, e brigade.Event, payload *wrappedPayload) error {
 	app := g.opt.App
@@ -151,6 +165,9 @@ func (g *GitHub) addToken(ctx context.Context, p *brigade.Project, h githubHook,
 		permissions = untrustedToken
 	}
 	token, err := app.Token(ctx, h.repo, permissions, freshToken)
+	if notInstalled(err) {
+		return nil
+	}
 	if err != nil {
 		return unavailable("the GitHub App gets no token", err)
 	}

@@ -169,7 +169,7 @@ func (g *GitLab) Read(in brigade.Inbound) (brigade.Reading, error) {
 	}
 	reading.Events = h.one(in.Body)
 	if h.origin.guarded || h.origin.fork {
-		reading.Complete = g.completion(h)
+		reading.Complete = patient(g.completion(h))
 	}
 	return reading, nil
 }
