@@ -158,7 +158,7 @@ func (s *State) vcsInto(ctx context.Context, f *vcsFlags, remote string, repo br
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 		select {
-		case <-done:
+		case <-done: //nolint:errcheck // what ended it is told
 		case <-time.After(vcsGrace):
 		}
 	}
