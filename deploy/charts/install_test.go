@@ -295,6 +295,17 @@ defaultScript: |
 			t.Errorf("the worker printed:\n%s", log)
 		}
 	})
+	t.Run("restricted", func(t *testing.T) {
+		w := w
+		w.t, w.h.t = t, t
+		w.c.Kubectl(t, "label", "namespace", w.ns, "pod-security.kubernetes.io/enforce=restricted")
+		w.h.upgrade(release, load(t, "brigade"), values(t, "jobs: {restricted: true}"), true)
+		w.v1Build(project, "01hf0000000000000000000004", "exec", nil)
+		w.succeeded("build=01hf0000000000000000000004", 1)
+		if log := w.c.Kubectl(t, "-n", w.ns, "logs", "brigade-worker-01hf0000000000000000000004"); !strings.Contains(log, "hello you") {
+			t.Errorf("the worker printed:\n%s", log)
+		}
+	})
 	t.Run("nothing is left", func(t *testing.T) {
 		w := w
 		w.t, w.h.t = t, t
