@@ -67,14 +67,13 @@ const (
 
 // or is the gateway's own success answer, when it has one.
 func (a answer) or(r *brigade.Reading, builds []*brigade.Build) answer {
-	a.header = r.Header
+	a.header = withBuilds(r.Header, builds)
 	if r.Answer != nil {
 		status, body := r.Answer(builds)
 		if status >= 200 && status <= 599 {
 			a.status = status
 		}
 		a.body = body
-		a.header = withBuilds(r.Header, builds)
 	}
 	return a
 }

@@ -22,8 +22,8 @@ import (
 // Answers are JSON. An accepted request is answered 202 with
 // {"builds": [IDs]}, a repeat 200 with the first builds' IDs and
 // {"repeat": true}, one that starts nothing 200 with {"ignored": why}, unless
-// the gateway has answers of its own: then the header Brigade-Builds names the
-// builds. Whatever is wrong is answered {"error": what}.
+// the gateway has answers of its own; the header Brigade-Builds names the builds
+// in any case. Whatever is wrong is answered {"error": what}.
 // Failures of ours are 503 with Retry-After. Unknown projects, wrong secrets
 // and bad signatures are all the same 401.
 func (in *Intake) Handler(gateways []brigade.Gateway) (http.Handler, error) {

@@ -55,6 +55,9 @@ func TestAcceptedAndRepeated(t *testing.T) {
 	if rec.Code != http.StatusAccepted || len(first.Builds) != 2 || first.Repeat {
 		t.Fatalf("%d %+v", rec.Code, first)
 	}
+	if named := rec.Header().Get("Brigade-Builds"); named != strings.Join(first.Builds, ", ") {
+		t.Errorf("the header names %q", named)
+	}
 	all := w.builds(t, p)
 	for i, b := range all {
 		full := w.get(t, b.ID)
