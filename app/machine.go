@@ -50,6 +50,9 @@ func (s *Server) lockData(context.Context) error {
 	case errors.Is(err, filelock.ErrHeld):
 		return brigade.Errorf(brigade.CodeConflict, "another server works with the directory %s", state).
 			WithHint("stop it first, or give this one a directory of its own with --data")
+	case errors.Is(err, errors.ErrUnsupported): // some network file systems
+		s.opt.Log.Warn("a second server would not be kept from the data directory: its file system has no locks", "data", state)
+		return nil
 	case err != nil:
 		return brigade.Errorf(brigade.CodeStore, "cannot use the directory %s: %w", state, err).
 			WithHint("check that it can be written by you")
