@@ -31,7 +31,7 @@ func (c control) Cancel(ctx context.Context, buildID string, req brigade.CancelR
 		if b.State == brigade.StatePending && b.Lease.Owner == "" {
 			now := c.s.opt.Now()
 			b.State, b.Ended, b.ExitCode = brigade.StateCanceled, now, brigade.ExitCanceled
-			b.Failure = brigade.Errorf(brigade.CodeCanceled, "the build was canceled before it started")
+			b.Failure = canceledWaiting(b, req)
 			b.History = append(b.History, brigade.Step{State: b.State, Time: now})
 		}
 		return nil
@@ -44,6 +44,23 @@ func (c control) Cancel(ctx context.Context, buildID string, req brigade.CancelR
 		c.s.dispatcher.Cancel(b.ID, req) // when another process runs it, that one finds the request in the store
 	}
 	return nil
+}
+
+// canceledWaiting says by whom, when and why a build was canceled that did not
+// run.
+func canceledWaiting(b *brigade.Build, req brigade.CancelRequest) *brigade.Error {
+	text, when := "the build was canceled", " before it started"
+	if b.Attempt > 0 {
+		when = " while it waited to be run again"
+	}
+	if req.Actor != "" {
+		text += " by " + req.Actor
+	}
+	text += when
+	if req.Reason != "" {
+		text += ": " + req.Reason
+	}
+	return brigade.Errorf(brigade.CodeCanceled, "%s", text)
 }
 
 func (c control) CancelJob(ctx context.Context, buildID, jobID string, req brigade.CancelRequest) error {
