@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -12,21 +13,29 @@ import (
 	brigade "github.com/brigadecore/brigade/v3"
 	"github.com/brigadecore/brigade/v3/projectfile"
 	"github.com/brigadecore/brigade/v3/tui"
+	"github.com/brigadecore/brigade/v3/tui/ask"
 )
 
 // maxQuestions bounds how often a question with a wrong answer is asked again.
 const maxQuestions = 5
 
-// questions asks a person, or a script on the other end of a pipe, one line at
-// a time. At the end of the input every answer is the default.
+// questions asks a person at a terminal, or a script on the other end of a pipe
+// one line at a time. At the end of the input every answer is the default.
 type questions struct {
-	s     *State
-	lines *bufio.Reader
-	ended bool
+	s      *State
+	person *ask.Person // nil: there are lines
+	lines  *bufio.Reader
+	ended  bool
 }
 
 func newQuestions(s *State) *questions {
-	return &questions{s: s, lines: bufio.NewReader(s.Stdin)}
+	q := &questions{s: s, lines: bufio.NewReader(s.Stdin)}
+	if width, height, terminal := s.Terminal(); s.InputTerminal() && tui.Animates(s.Getenv, terminal) {
+		q.person = &ask.Person{
+			In: s.Stdin, Out: s.Stderr, Width: width, Height: height, Color: !s.noColor && tui.WantsColor(s.Getenv, terminal), Environ: s.Environ(),
+		}
+	}
+	return q
 }
 
 // line reads an answer, without its line end.
@@ -65,9 +74,15 @@ func (s *State) interruptible(read func() (string, error)) (string, error) {
 	}
 }
 
-// ask asks until check is content. An empty answer is the default, one of a
-// single - is nothing.
+// ask asks until check is content. An empty line is the default, one of a
+// single - is nothing; at a terminal the default is there to be changed.
 func (q *questions) ask(question, otherwise string, check func(string) error) (string, error) {
+	if q.person != nil {
+		ctx, release := q.s.untilInterrupted()
+		defer release()
+		answer, err := q.person.Text(ctx, question, otherwise, check)
+		return strings.TrimSpace(answer), err
+	}
 	for range maxQuestions {
 		fmt.Fprint(q.s.Stderr, question)
 		if otherwise != "" {
@@ -101,6 +116,11 @@ func (q *questions) ask(question, otherwise string, check func(string) error) (s
 
 // yes asks something that is answered with yes or no.
 func (q *questions) yes(question string, otherwise bool) (bool, error) {
+	if q.person != nil {
+		ctx, release := q.s.untilInterrupted()
+		defer release()
+		return q.person.Yes(ctx, question, otherwise)
+	}
 	usual := map[bool]string{true: "yes", false: "no"}[otherwise]
 	answer, err := q.ask(question, usual, func(a string) error {
 		switch strings.ToLower(a) {
@@ -112,8 +132,28 @@ func (q *questions) yes(question string, otherwise bool) (bool, error) {
 	return strings.HasPrefix(strings.ToLower(answer), "y") || strings.EqualFold(answer, "true"), err
 }
 
+// choose asks for one of several words.
+func (q *questions) choose(question, otherwise string, words ...string) (string, error) {
+	if q.person != nil {
+		ctx, release := q.s.untilInterrupted()
+		defer release()
+		return q.person.Choose(ctx, question, otherwise, words...)
+	}
+	return q.ask(question+": "+strings.Join(words, ", "), otherwise, func(answer string) error {
+		if !slices.Contains(words, answer) {
+			return brigade.Errorf(brigade.CodeUsage, "answer with one of %s", strings.Join(words, ", "))
+		}
+		return nil
+	})
+}
+
 // secret asks for something that is not shown while it is typed.
 func (q *questions) secret(question string) (string, error) {
+	if q.person != nil {
+		ctx, release := q.s.untilInterrupted()
+		defer release()
+		return q.person.Secret(ctx, question)
+	}
 	file, ok := q.s.Stdin.(interface{ Fd() uintptr })
 	if !ok || !q.s.InputTerminal() {
 		fmt.Fprint(q.s.Stderr, question+": ")
@@ -264,13 +304,11 @@ func (q *questions) shared(p *brigade.Project) (made []string, err error) {
 		if *of.value != "" {
 			usual = "keep"
 		}
-		answer, err := q.ask(of.what+": make one, type one, keep it, or none", usual, func(a string) error {
-			switch a {
-			case "make", "type", "keep", "none":
-				return nil
-			}
-			return brigade.Errorf(brigade.CodeUsage, "answer make, type, keep or none")
-		})
+		words := []string{"make", "type", "none"}
+		if usual == "keep" {
+			words = append([]string{"keep"}, words...)
+		}
+		answer, err := q.choose(of.what, usual, words...)
 		if err != nil {
 			return made, err
 		}

@@ -168,7 +168,7 @@ func TestProjectCreate(t *testing.T) {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	hasNot(t, out+errs, "repo-token", "key-value", "typed")
-	has(t, errs, "blanks", "answer make, type, keep or none")
+	has(t, errs, "blanks", "answer with one of make, type, none")
 	has(t, out, "Shared secret of webhooks: ", "not shown again")
 	_, made, _ := strings.Cut(out, "Shared secret of webhooks: ")
 	made, _, _ = strings.Cut(made, "\n")
@@ -293,7 +293,10 @@ func TestQuestionsCanBeInterrupted(t *testing.T) {
 	interrupts <- os.Interrupt
 	r, w := io.Pipe()
 	defer w.Close()
-	s := &State{Stdin: r, Stderr: io.Discard, Interrupts: interrupts}
+	s := &State{
+		Stdin: r, Stderr: io.Discard, Interrupts: interrupts,
+		Terminal: func() (int, int, bool) { return 0, 0, false }, InputTerminal: func() bool { return false },
+	}
 	if _, err := newQuestions(s).ask("name", "", nil); err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("%v", err)
 	}
