@@ -8,7 +8,8 @@
 //	go test -run '^$' -bench . -benchtime 1x ./bench/kube
 //
 // The cluster runs on the same machine, and so takes its part of it. Which is
-// why figures are ratios, and rounds of builds and of bare pods take turns.
+// why figures are ratios, rounds of builds and of bare pods take turns, and it
+// is said how much of a processor each program has used: who the limit is.
 // BRIGADE_PROGRAM names a brig, and BRIGADE_IMAGE an archive of its image, that
 // need not be built first.
 package kube
