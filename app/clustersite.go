@@ -171,7 +171,7 @@ func (k *clusterSite) workerOptions(ctx context.Context, s *Server) (worker.Opti
 	return worker.Options{
 		Client: k.c.client, Secret: k.store.SecretOf, Owner: k.store.Owner,
 		Image: o.Image, PullPolicy: o.PullPolicy, Command: o.Command, Own: o.Own, Env: map[string]string{JobOptionsEnv: string(settings)},
-		BuildEnv: k.buildEnv, Occupy: s.occupy,
+		BuildEnv: k.buildEnv, Occupy: s.occupy, Complete: k.completeJob,
 		Sidecar: jobs.VCSImage, SidecarCommand: jobs.VCSCommand, KnownHosts: jobs.KnownHosts,
 		ServiceAccount: o.ServiceAccount, JobServiceAccount: jobs.ServiceAccount, JobServiceAccountRegex: jobs.ServiceAccounts,
 		BuildStorageClass: jobs.BuildStorageClass, CacheStorageClass: jobs.CacheStorageClass,

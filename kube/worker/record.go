@@ -77,6 +77,7 @@ type recorded struct {
 	copying bool
 	copied  chan struct{} // closed when the log of the attempt before is kept
 	over    bool          // its container has ended
+	told    bool          // its pod says what its worker knows of its end
 	changed chan struct{}
 }
 
@@ -109,6 +110,9 @@ func (r *recorder) see(pod *corev1.Pod, deleted bool) {
 	if !ok {
 		return
 	}
+	if r.w.opt.Complete != nil && job.State.Ended() {
+		r.w.opt.Complete(job)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
@@ -127,6 +131,7 @@ func (r *recorder) see(pod *corev1.Pod, deleted bool) {
 		r.jobs[pod.Name] = known
 	}
 	known.over = job.State.Ended()
+	known.told = pod.Annotations[objects.AnnotationRunner] != objects.RunnerWorker || objects.HasResult(pod)
 	select {
 	case known.changed <- struct{}{}:
 	default:
@@ -271,7 +276,7 @@ func (r *recorder) allOver() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, known := range r.jobs {
-		if !known.job.State.Ended() {
+		if !known.job.State.Ended() || !known.told {
 			return false
 		}
 	}

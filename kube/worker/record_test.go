@@ -59,7 +59,7 @@ func TestJobsOfWorkersAreKept(t *testing.T) {
 		}
 		return strings.Join(text, "|")
 	}
-	if j := job("good", brigade.StateSucceeded); j.Spec.Image != "busybox" || j.Name != "good" {
+	if j := job("good", brigade.StateSucceeded); j.Spec.Image != "busybox" || j.Name != "good" || len(j.Artifacts) != 1 || j.Artifacts[0].Name != "of good" {
 		t.Errorf("job = %+v", j)
 	}
 	if j := job("bad", brigade.StateFailed); j.ExitCode != 3 || j.Failure == nil {

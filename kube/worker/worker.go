@@ -67,6 +67,10 @@ type Options struct {
 	// once, see dispatch.Dispatcher.Occupy. nil: there are as many as one likes.
 	Occupy func(ctx context.Context, projectID string, runs bool) (release func(), err error)
 
+	// Complete adds to the record of a job that has ended what its pod has no
+	// room for; nil: nothing.
+	Complete func(j *brigade.Job)
+
 	// Jobs gets the records of the jobs that such workers run; nil: they are
 	// not kept. With KeepLogs it gets what they print, too, so that it outlives
 	// their pods; else that is read from the pods when somebody wants to see it.

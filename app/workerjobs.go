@@ -27,6 +27,18 @@ func (k *clusterSite) buildEnv(b *brigade.Build, p *brigade.Project) map[string]
 	return env
 }
 
+// completeJob adds the artifacts of a worker's job that are too many for an
+// annotation of its pod: the workspace server has kept them, and knows them
+// until the build is over.
+func (k *clusterSite) completeJob(j *brigade.Job) {
+	if k.files == nil || len(j.Spec.Artifacts) == 0 || len(j.Artifacts) > 0 {
+		return
+	}
+	if left, err := k.files.Left(j.BuildID, j.ID, j.Attempt); err == nil { // else the build is over
+		j.Artifacts = left.Kept()
+	}
+}
+
 // occupy takes places for jobs of worker pods among those of the dispatcher.
 func (s *Server) occupy(ctx context.Context, projectID string, runs bool) (release func(), err error) {
 	project, err := s.Store.Project(ctx, projectID)
