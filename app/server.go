@@ -160,6 +160,9 @@ func (s *Server) Run(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(context.Background(), allowed)
 	defer cancel()
 	stopQueue()
+	if lead.Lost(ctx) {
+		s.dispatcher.HandOver()
+	}
 	s.endStreams()
 	for _, p := range s.parts {
 		err = errors.Join(err, p.shutdown(drain))

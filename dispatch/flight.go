@@ -203,9 +203,9 @@ func (r *run) inherit(job, old *brigade.Job) (brigade.JobResult, error) {
 
 // replay answers with what was written down about a finished job.
 func (r *run) replay(job *brigade.Job, shownAs, notice string) (brigade.JobResult, error) {
-	lines, err := r.d.opt.Store.ReadLog(context.Background(), brigade.LogQuery{BuildID: job.BuildID, JobID: job.ID, After: job.LogFrom})
+	lines, err := r.readLog(brigade.LogQuery{BuildID: job.BuildID, JobID: job.ID, After: job.LogFrom})
 	if err != nil {
-		return brigade.JobResult{}, fmt.Errorf("read the log of job %s: %w", job.ID, err)
+		return brigade.JobResult{}, err
 	}
 	var out strings.Builder
 	for _, l := range lines {

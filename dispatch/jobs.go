@@ -198,9 +198,9 @@ func (x *jobRun) openLog() error {
 // headLog puts the log of a new attempt behind those before.
 func (x *jobRun) headLog() error {
 	if x.job.Attempt > 1 {
-		last, err := x.r.d.opt.Store.ReadLog(context.Background(), brigade.LogQuery{BuildID: x.r.id, JobID: x.job.ID, Tail: 1})
+		last, err := x.r.readLog(brigade.LogQuery{BuildID: x.r.id, JobID: x.job.ID, Tail: 1})
 		if err != nil {
-			return fmt.Errorf("read the log of job %s: %w", x.job.ID, err)
+			return err
 		}
 		x.sink.goOn(lastSeq(last))
 		x.sink.add(brigade.LevelInfo, []string{fmt.Sprintf("— attempt %d —", x.job.Attempt)})

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,19 +20,34 @@ const (
 // patience lasts: what has happened cannot be undone. It gives up when the
 // build is let go of.
 func (r *run) persist(what string, write func() error) error {
+	return r.repeat("write down "+what, write)
+}
+
+// readLog reads a log, and again while the store does not answer: in a cluster
+// it may be the log of a pod.
+func (r *run) readLog(q brigade.LogQuery) (lines []brigade.LogLine, err error) {
+	err = r.repeat("read the log of "+cmp.Or(q.JobID, q.BuildID), func() error {
+		lines, err = r.d.opt.Store.ReadLog(context.Background(), q)
+		return err
+	})
+	return lines, err
+}
+
+// repeat does something with the store, and again as persist says.
+func (r *run) repeat(doing string, do func() error) error {
 	begun := time.Now()
 	delay, told := persistFirst, false
 	for {
-		err := write()
+		err := do()
 		if err == nil {
 			return nil
 		}
 		if !passes(err) || time.Since(begun) >= r.d.opt.Patience || r.letGo() {
-			return fmt.Errorf("write down %s: %w", what, err)
+			return fmt.Errorf("%s: %w", doing, err)
 		}
 		if !told {
 			told = true
-			r.d.opt.Log.Warn("the store refuses a write, it is repeated", "what", what, "err", err)
+			r.d.opt.Log.Warn("the store refuses something, it is repeated", "what", doing, "err", err)
 		}
 		time.Sleep(delay)
 		delay = min(2*delay, persistMost)

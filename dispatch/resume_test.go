@@ -255,3 +255,32 @@ func TestJobsWaitForRoom(t *testing.T) {
 		t.Errorf("job = %+v", j)
 	}
 }
+
+// silent is a store whose logs cannot be read for a while.
+type silent struct {
+	brigade.Store
+	left *atomic.Int32
+}
+
+func (s silent) ReadLog(ctx context.Context, q brigade.LogQuery) ([]brigade.LogLine, error) {
+	if q.JobID != "" && s.left.Add(-1) >= 0 {
+		return nil, brigade.Errorf(brigade.CodeUnavailable, "the cluster cannot be reached")
+	}
+	return s.Store.ReadLog(ctx, q)
+}
+
+// The result of a job that is done already is in its log, which may be out of
+// reach for a while: the job has not failed for that.
+func TestLogsOfJobsThatAreDoneAreWaitedFor(t *testing.T) {
+	for _, state := range []brigade.State{brigade.StateSucceeded, brigade.StateRunning} {
+		left := new(atomic.Int32)
+		left.Store(3)
+		_, got := resume(t, brigade.Job{State: state, Attempt: 1, LogBytes: 5}, []string{"kept"}, spec("job", "DUMMY_OUTPUT", "kept\n"), func(o *dispatch.Options) {
+			o.Store = silent{o.Store, left}
+			o.Patience = time.Minute
+		})
+		if got.Output != "kept\n" || left.Load() >= 0 {
+			t.Errorf("%s: the result is %q; %d reads are left to fail", state, got.Output, left.Load())
+		}
+	}
+}

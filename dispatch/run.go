@@ -94,6 +94,10 @@ func (r *run) do(outer context.Context) (*brigade.Build, error) {
 	if errors.Is(cause, errHandover) {
 		return r.handOver()
 	}
+	if brigade.CodeOf(cause) == brigade.CodeConflict { // somebody else has it, and writes down how it ends
+		r.release()
+		return r.snapshot(), cause
+	}
 	r.clear()
 	return r.finish(cause, result, err)
 }
