@@ -251,6 +251,7 @@ func TestBadInput(t *testing.T) {
 		"no command":         {[]string{"rnu"}, 2, "did you mean brig run?"},
 		"no build":           {[]string{"build", "get", "zzz"}, 4, "there is no build"},
 		"which build":        {[]string{"build", "logs"}, 2, "which build?"},
+		"no shell":           {[]string{"completion", "bsh"}, 2, "did you mean brig completion bash?"},
 		"too many arguments": {[]string{"version", "x"}, 2, "unknown command"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -345,7 +346,7 @@ func TestHelpHasExamples(t *testing.T) {
 	sh := newShell(t)
 	var walk func(cmd *cobra.Command)
 	walk = func(cmd *cobra.Command) {
-		if cmd.Hidden || cmd.Name() == "help" || cmd.Name() == "exit-codes" || cmd.Name() == "completion" {
+		if cmd.Hidden || cmd.Name() == "help" || cmd.Name() == "exit-codes" {
 			return
 		}
 		if cmd.Example == "" || cmd.Short == "" {

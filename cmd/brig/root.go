@@ -54,6 +54,7 @@ a container engine answers, else as processes.`,
 	for _, add := range commands() {
 		root.AddCommand(add(s))
 	}
+	addCompletion(root)
 	return root
 }
 
