@@ -79,8 +79,25 @@ func (f *follower) follow(ctx context.Context) (brigade.ScriptResult, error) {
 }
 
 // look is the pod as it is now. It asks the server only when the watch has not
-// told of the pod yet but of something else by its name.
+// told of the pod yet but of something else by its name, and again until it
+// answers.
 func (f *follower) look(ctx context.Context) (pod *corev1.Pod, there bool, err error) {
+	for wait := createFirst; ; wait = min(2*wait, createMost) {
+		pod, there, err = f.lookOnce(ctx)
+		if brigade.CodeOf(err) != brigade.CodeUnavailable {
+			return pod, there, err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, false, context.Cause(ctx)
+		}
+	}
+}
+
+func (f *follower) lookOnce(ctx context.Context) (pod *corev1.Pod, there bool, err error) {
 	pod, there = f.w.pods.Get(f.name)
 	if there && pod.UID == f.uid {
 		f.seen = true
@@ -249,8 +266,14 @@ func (f *follower) clear(ctx context.Context, pod *corev1.Pod) error {
 	defer func() { f.uid, f.seen, f.forced = "", false, false }()
 	wake, stop := f.w.changes(pod.Name)
 	defer stop()
-	if err := f.w.opt.Client.Pods("").Delete(ctx, pod.Name, f.precisely(nil)); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		return fmt.Errorf("delete the worker's pod of before: %w", cluster.Error(err))
+	for wait := createFirst; ; wait = min(2*wait, createMost) {
+		err := f.w.opt.Client.Pods("").Delete(ctx, pod.Name, f.precisely(nil))
+		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+			break
+		}
+		if err = cluster.Error(err); brigade.CodeOf(err) != brigade.CodeUnavailable || !f.sleep(ctx, wait) {
+			return fmt.Errorf("delete the worker's pod of before: %w", err)
+		}
 	}
 	for {
 		now, there, err := f.look(ctx)
