@@ -2,8 +2,10 @@
 const show = (name, f) => { let r; try { r = f(); } catch (e) { r = e.name + ': ' + e.message; } console.log(name, r); };
 const text = 'Ärger über 12 Äpfel, naïve café № ٣ Ⅷ αβγ Жук 漢字 かな カナ 😀👍🏽 a_b-c\u00a0\u{10FFFF} x';
 // What characters are: property escapes.
-for (const p of ['L', 'Lu', 'Ll', 'Letter', 'Uppercase_Letter', 'N', 'Nd', 'No', 'P', 'S', 'Sc', 'Z', 'Zs', 'M', 'LC', 'gc=Lu', 'General_Category=Decimal_Number', 'Script=Greek', 'sc=Cyrl', 'sc=Han', 'Script=Hiragana', 'Script=Latin', 'Alphabetic', 'Alpha', 'White_Space', 'Emoji', 'Emoji_Presentation', 'Extended_Pictographic', 'Emoji_Modifier', 'ASCII', 'Any', 'Assigned', 'ID_Start', 'ID_Continue', 'Uppercase', 'Lowercase', 'Math', 'Hex_Digit', 'Ideographic', 'Dash', 'Cased', 'Cn', 'C'])
-  show(p, () => [[...text.matchAll(new RegExp(`\\p{${p}}+`, 'gu'))].map((m) => m[0]).join('|'), text.replace(new RegExp(`[^\\p{${p}}]`, 'gu'), '').length, text.search(new RegExp(`\\P{${p}}`, 'u')), new RegExp(`^[\\P{${p}}x]`, 'u').test('x')]);
+for (const p of ['L', 'Lu', 'Ll', 'Uppercase_Letter', 'N', 'Nd', 'No', 'P', 'S', 'Sc', 'Z', 'Zs', 'M', 'gc=Lu', 'Script=Greek', 'sc=Cyrl', 'sc=Han', 'Script=Hiragana', 'Alphabetic', 'White_Space', 'Emoji', 'Emoji_Presentation', 'Emoji_Modifier', 'ASCII', 'Any', 'Assigned', 'ID_Start', 'Uppercase', 'Lowercase', 'Math', 'Hex_Digit', 'Dash', 'Cased', 'Cn'])
+  show(p, () => text.match(new RegExp(`\\p{${p}}+`, 'gu'))?.join('|'));
+for (const p of ['Lu', 'Nd', 'sc=Cyrl', 'ASCII'])
+  show('not ' + p, () => [text.replace(new RegExp(`[^\\p{${p}}]`, 'gu'), '').length, text.search(new RegExp(`\\P{${p}}`, 'u')), new RegExp(`^[\\P{${p}}x]`, 'u').test('x')]);
 show('literal', () => [/\p{L}+/u.exec(text)[0], /^[\p{L}\d_-]+$/u.test('héllo-1'), /^[\p{L}\d_-]+$/u.test('héllo 1'), text.match(/[\p{Lu}\p{Nd}]/gu).join(''), /\p{L}/.test('p{L}'), /\p{L}/.test('é'), /(?<=\p{Lu})\p{Ll}+/u.exec(text)[0], /(?<w>\p{L}+) (?<n>\p{N}+)/u.exec('äh 7').groups.n, 'aé1'.split(/(?=\p{N})/u).join()]);
 show('shape', () => [/\p{L}/u, /\p{L}/gu.flags, /\p{L}/u.source, /\p{L}/u.unicode, String(new RegExp('\\p{Lu}/', 'giu')), new RegExp(/\p{L}/u, 'g').flags, /\p{L}/u instanceof RegExp, Object.keys(/\p{L}/u), /\p{L}/u.hasIndices]);
 show('wrong', () => new RegExp('\\p{Nope}', 'u')); show('wrong2', () => new RegExp('\\p{Script=Nope}', 'u')); show('wrong3', () => new RegExp('\\p{', 'u')); show('wrong4', () => new RegExp('a', 'uv')); show('wrong5', () => new RegExp('a', 'dd'));
