@@ -307,7 +307,7 @@ func (r *Runner) makeCache(ctx context.Context, p *plan, c *corev1.PersistentVol
 	project := or(p.run.Project, &brigade.Project{})
 	names := []string{c.Name}
 	if project.Repository != "" {
-		if v1 := cacheName(project.Repository, p.spec.Name); v1 != c.Name {
+		if v1 := cacheName(project.Repository, p.cachedJob()); v1 != c.Name {
 			names = append(names, v1)
 		}
 	}
@@ -322,7 +322,7 @@ func (r *Runner) makeCache(ctx context.Context, p *plan, c *corev1.PersistentVol
 			p.useClaim(c.Name, name)
 			return nil
 		case name == c.Name: // another project's, whose name differs in / . - only
-			own := clip(c.Name, project.ID+"/"+p.spec.Name, maxName)
+			own := clip(c.Name, project.ID+"/"+p.cachedJob(), maxName)
 			p.useClaim(c.Name, own)
 			c.Name = own
 		}

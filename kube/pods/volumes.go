@@ -91,10 +91,19 @@ func (r *Runner) addStorage(p *plan) error {
 	return nil
 }
 
+// cachedJob is whose cache the job has. Those of forks have caches of their own,
+// under names that no job can have: what they leave must not get into others.
+func (p *plan) cachedJob() string {
+	if p.run.Build != nil && p.run.Build.Event.Untrusted {
+		return p.spec.Name + "/forks"
+	}
+	return p.spec.Name
+}
+
 // addCache mounts the cache of jobs of this name.
 func (r *Runner) addCache(p *plan) error {
 	project := p.project
-	name := cacheName(project.Name, p.spec.Name)
+	name := cacheName(project.Name, p.cachedJob())
 	err := p.claim(claim{
 		name: name, mode: r.opt.Cache, size: p.spec.Cache.Size, class: or(project.Kubernetes.CacheStorageClass, r.opt.CacheStorageClass), field: "cache.size",
 		labels: objects.JobCacheLabels(labelValue(project.ID), labelValue(p.spec.Name)),

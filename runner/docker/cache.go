@@ -20,8 +20,9 @@ import (
 
 // Caches with keys are volumes of their own, of which a job keeps the newest.
 const (
-	labelCacheKey  = "sh.brigade.cache.key"
-	labelCacheMade = "sh.brigade.cache.made" // nanoseconds since 1970
+	labelCacheKey   = "sh.brigade.cache.key"
+	labelCacheForks = "sh.brigade.cache.forks" // whether builds of forks have it
+	labelCacheMade  = "sh.brigade.cache.made"  // nanoseconds since 1970
 
 	mostKeys = 10             // of one job; further ones go,
 	inUse    = 24 * time.Hour // but none that is younger
@@ -39,6 +40,7 @@ func (p *plan) addKeyed(ctx context.Context, e *engine, base, target string) err
 	name := safeName(base + "-key-" + cachekey.Encode(p.spec.Cache.Key))
 	labels := map[string]string{
 		labelHeritage: heritage, labelOwner: p.labels[labelOwner], labelProject: p.labels[labelProject], labelJob: p.spec.Name,
+		labelCacheForks: strconv.FormatBool(p.untrusted()),
 	}
 	all, err := e.keyed(ctx, labels)
 	if err != nil {

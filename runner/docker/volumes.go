@@ -42,6 +42,9 @@ func (p *plan) addVolumes(ctx context.Context, e *engine) error {
 			project = strings.TrimPrefix(p.run.Project.ID, "brigade-")
 		}
 		add, name := p.addNamed, "brigade-cache-"+project+"-"+p.spec.Name
+		if p.untrusted() {
+			name = "brigade-cache-forks-" + project + "-" + p.spec.Name
+		}
 		if p.spec.Cache.Key != "" {
 			add = p.addKeyed
 		}
@@ -59,6 +62,10 @@ func (p *plan) addVolumes(ctx context.Context, e *engine) error {
 	}
 	return nil
 }
+
+// untrusted reports whether the job is one of a fork or a stranger: it has caches
+// of its own, as what it leaves must not get into other builds.
+func (p *plan) untrusted() bool { return p.run.Build != nil && p.run.Build.Event.Untrusted }
 
 // addNamed mounts a volume that outlives the job, making it when missing. The
 // engine would make it by itself, but without labels. A cache has no label of

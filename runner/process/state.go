@@ -21,7 +21,7 @@ import (
 //	builds/<build>/share               the build's storage
 //	builds/<build>/jobs/<job>-<n>/     one job: src, work, home, tmp, out … and pid when plain
 //	cache/<project>/<job>              a job's cache
-//	caches/<project>/<job>/<key>       that of a key
+//	caches/<project>/<job>/<key>       that of a key; .forks/<project> in both is for forks
 
 func (r *Runner) buildDir(id string) string { return filepath.Join(r.opts.StateDir, "builds", id) }
 
@@ -33,7 +33,8 @@ func (r *Runner) cacheDir(p *plan, run brigade.JobRun) (string, error) {
 	return filepath.Join(r.opts.StateDir, "cache", r.projectDir(run), run.Job.Spec.Name), nil
 }
 
-// projectDir names the project's directory among those of caches.
+// projectDir names the project's directory among those of caches. Builds of forks
+// have one of their own: what they leave must not get into others.
 func (r *Runner) projectDir(run brigade.JobRun) string {
 	project := run.Job.BuildID
 	if run.Project != nil {
@@ -42,6 +43,9 @@ func (r *Runner) projectDir(run brigade.JobRun) string {
 			sum := sha256.Sum256([]byte(project))
 			project = hex.EncodeToString(sum[:])
 		}
+	}
+	if run.Build != nil && run.Build.Event.Untrusted {
+		return filepath.Join(".forks", project)
 	}
 	return project
 }

@@ -175,6 +175,14 @@ func cacheBetweenBuilds(h *harness) {
 	h.build = h.newBuild()
 	h.wantOutput(cached("job-a", show), "", "kept\n")
 	h.wantOutput(cached("job-b", show), "", "none\n")
+	h.build = h.newBuild()
+	h.build.Event.Untrusted = true
+	h.wantOutput(cached("job-a", show, "echo poison > "+cache+"/file"), "", "none\n")
+	h.build = h.newBuild()
+	h.build.Event.Untrusted = true
+	h.wantOutput(cached("job-a", show), "", "poison\n")
+	h.build = h.newBuild()
+	h.wantOutput(cached("job-a", show), "", "kept\n")
 	h.project = brigade.NewProject(h.project.Name + "-other")
 	h.build = h.newBuild()
 	h.wantOutput(cached("job-a", show), "", "none\n")
@@ -215,4 +223,9 @@ func cacheKeys(h *harness) {
 		h.build = h.newBuild()
 		h.wantOutput(c.spec, "", c.want+"\n")
 	}
+	h.build = h.newBuild()
+	h.build.Event.Untrusted = true
+	h.wantOutput(cached("poison", "npm-1", "npm-"), "", "none\n")
+	h.build = h.newBuild()
+	h.wantOutput(cached("", "npm-1"), "", "one\n")
 }
